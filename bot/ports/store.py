@@ -1,0 +1,226 @@
+"""The door to storage. One `UnitOfWork` is one transaction; committing is `Database.run`'s alone.
+
+Everything is synchronous: a transaction is one plain function, run whole in a database thread. All writes are upserts
+by id (or by key, where a record has one).
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+from bot.desk.states import Case
+from bot.ports.records import (
+    Conversation,
+    Customer,
+    Incoming,
+    InboxSource,
+    LinkToken,
+    LogEntry,
+    Moment,
+    Outgoing,
+    Post,
+    Promise,
+    Sale,
+    Verdict,
+)
+
+T = TypeVar("T")
+
+
+class UnitOfWork(Protocol):
+    """All that use cases may ask of storage within one transaction.
+
+    On PostgreSQL `customer(...)` takes a row lock, so every use case that will write loads the customer first: that serialises
+    what happens to one customer and keeps locks in one order. On SQLite the write transaction itself is the lock.
+    """
+
+    # customers, sales, promises
+    def customer(self, customer_id: str) -> Customer | None:
+        """Give the customer, locked until the transaction ends."""
+
+    def customer_by_chat(self, chat_id: int) -> Customer | None:
+        """Give the customer who linked this chat, locked."""
+
+    def put_customer(self, customer: Customer) -> None:
+        """Store the customer."""
+
+    def sale(self, sale_id: str) -> Sale | None:
+        """Give the sale."""
+
+    def sales_of(self, customer_id: str) -> list[Sale]:
+        """Give the customer's sales, newest first (by their latest event, then id)."""
+
+    def put_sale(self, sale: Sale) -> None:
+        """Store the sale."""
+
+    def promises_of(self, sale_id: str) -> list[Promise]:
+        """Give the promises of a sale in the order of their ids."""
+
+    def put_promise(self, promise: Promise) -> None:
+        """Store the promise (key: sale and id)."""
+
+    # conversations and verdicts
+    def conversation(self, conversation_id: str) -> Conversation | None:
+        """Give the conversation."""
+
+    def conversation_by_key(self, key: str) -> Conversation | None:
+        """Give the conversation with this start key."""
+
+    def conversations_of(self, sale_id: str) -> list[Conversation]:
+        """Give all conversations of a sale, newest first."""
+
+    def put_conversation(self, conversation: Conversation) -> None:
+        """Store the conversation."""
+
+    def add_verdict(self, verdict: Verdict) -> None:
+        """Append what the customer said."""
+
+    def verdicts_of(self, sale_id: str) -> list[Verdict]:
+        """Give the verdicts of a sale, oldest first."""
+
+    def flow_source(self, flow: str, version: str) -> str | None:
+        """Give the YAML text of a published version."""
+
+    def put_flow(self, flow: str, version: str, source: str, now: datetime) -> None:
+        """Keep a version for ever; keeping it again changes nothing."""
+
+    # cases
+    def case(self, case_id: str) -> Case | None:
+        """Give the case."""
+
+    def cases_of(self, sale_id: str) -> list[Case]:
+        """Give the cases of a sale, newest first."""
+
+    def put_case(self, case: Case) -> None:
+        """Store the case."""
+
+    def post_of(self, case_id: str) -> Post | None:
+        """Give the live card of a case."""
+
+    def put_post(self, post: Post) -> None:
+        """Store where the card stands; older posts of the case are no longer live."""
+
+    # moments
+    def plan(self, moment: Moment) -> None:
+        """Plan a moment. The same key again: brought forward if earlier and still planned or held; else nothing."""
+
+    def moments_of(self, sale_id: str) -> list[Moment]:
+        """Give all moments of a sale by their time."""
+
+    def due_moments(self, now: datetime, limit: int) -> list[Moment]:
+        """Give planned moments that are due, oldest first; on PostgreSQL locked, those locked by others left out."""
+
+    def settle(self, moment_id: int, state: str, reason: str | None = None, due_at: datetime | None = None) -> None:
+        """Set what became of a moment; with `due_at` it is planned anew for then."""
+
+    def drop_moments(
+        self,
+        *,
+        conversation_id: str | None = None,
+        case_id: str | None = None,
+        kinds: Sequence[str] | None = None,
+        reason: str = "",
+    ) -> None:
+        """Drop what is still planned or held of a conversation or a case."""
+
+    def release_held(self, sale_id: str, now: datetime) -> None:
+        """Plan held moments of a sale anew (due now, if past), because something changed; held messages wait again."""
+
+    # outbox
+    def send(self, message: Outgoing) -> None:
+        """Put a message into the outbox; the same key again changes nothing."""
+
+    def due_outgoing(self, now: datetime, limit: int) -> list[Outgoing]:
+        """Give messages that wait and may go now, by priority and age, for this process to claim.
+
+        In a ``case:`` lane only the first unsettled message is given, so that a thread keeps its order. On PostgreSQL
+        the rows are locked and those locked by others are left out.
+        """
+
+    def claim(self, ids: Sequence[int], lease_until: datetime) -> None:
+        """Mark messages as being sent by us until the lease ends; counts an attempt."""
+
+    def expired_leases(self, now: datetime) -> list[Outgoing]:
+        """Give messages whose sender died between claim and mark."""
+
+    def put_outgoing(self, message: Outgoing) -> None:
+        """Store what became of a message (by its id)."""
+
+    def outgoing(self, message_id: int) -> Outgoing | None:
+        """Give one message of the outbox."""
+
+    def outgoing_of(self, sale_id: str) -> list[Outgoing]:
+        """Give all messages of a sale, oldest first."""
+
+    def question_of(self, conversation_id: str, turn: int) -> Outgoing | None:
+        """Give the message that asked a question."""
+
+    def outbox(self, states: Sequence[str], limit: int) -> list[Outgoing]:
+        """Give messages in any of `states`, oldest first."""
+
+    def next_outgoing_at(self) -> datetime | None:
+        """Give when the next waiting message may go."""
+
+    def next_moment_at(self) -> datetime | None:
+        """Give when the next planned moment is due."""
+
+    # inbox
+    def receive(self, items: Iterable[Incoming]) -> list[bool]:
+        """Commit what came in; for each item, whether it was new (false: a repeat)."""
+
+    def new_incoming(self, limit: int) -> list[Incoming]:
+        """Give what is to be handled, in order of arrival; on PostgreSQL lanes that another process works on are left out."""
+
+    def settle_incoming(self, incoming_id: int, state: str, error: str | None = None) -> None:
+        """Set what became of it; counts an attempt where it failed."""
+
+    def inbox(self, states: Sequence[str], limit: int) -> list[Incoming]:
+        """Give incoming things in any of `states`."""
+
+    # links, log, settings of the program itself
+    def link_token(self, token_hash: str) -> LinkToken | None:
+        """Give the token with this hash, locked."""
+
+    def put_link_token(self, token: LinkToken) -> None:
+        """Store the token."""
+
+    def log(self, entry: LogEntry) -> None:
+        """Append to the log."""
+
+    def story_of(self, sale_id: str) -> list[LogEntry]:
+        """Give the log of a sale, oldest first."""
+
+    def note(self, key: str) -> str | None:
+        """Give a small value that the program remembers about itself (for example Telegram's offset)."""
+
+    def put_note(self, key: str, value: str) -> None:
+        """Remember a small value."""
+
+    def savepoint(self) -> Any:
+        """Open a savepoint, a context manager: what raises inside is undone, the rest of the transaction stands."""
+
+
+class Database(Protocol):
+    """Where transactions run."""
+
+    async def run(self, work: Callable[[UnitOfWork], T]) -> T:
+        """Run `work` whole in a database thread, in one transaction, and commit; undo it all if it raises."""
+
+    def run_now(self, work: Callable[[UnitOfWork], T]) -> T:
+        """The same, in the calling thread (commands of the terminal)."""
+
+    def close(self) -> None:
+        """Give up connections and threads."""
+
+
+class Reports(Protocol):
+    """Read-only questions for figures and pages."""
+
+    def counts(self) -> dict[str, int]:
+        """Give how many sales, linked, asked, answered, confirmed; open cases; waiting, unknown, failed messages; new inbox."""
+
+    def sales_for_figures(self) -> list[dict[str, Any]]:
+        """Give per sale: id, asked, answered, confirmed, factors (latest), unhappy touchpoints, broken promises."""
+
+    def sales(self, *, text: str = "", limit: int = 50) -> list[Sale]:
+        """Find sales by order id or the customer's name."""
