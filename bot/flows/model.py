@@ -14,6 +14,10 @@ Texts: TypeAlias = Mapping[str, str]
 """One message template per language code, for example ``{"en": "Hi {{ customer.first_name }}!"}``."""
 
 
+END = "end"
+"""As a target: the conversation ends here, answered. So no step can bear this name."""
+
+
 class Purpose(StrEnum):
     """What a flow writes about, and so which consent it needs."""
 

@@ -1,7 +1,8 @@
 """Where one customer stands in one pinned version of a flow. Frozen, and serialisable between any two events."""
 
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeAlias
 
 Status: TypeAlias = Literal["new", "asking", "waiting", "finished"]
 
@@ -21,7 +22,9 @@ class State:
 
     `turn` numbers questions and waits, so that a late timer or button is known for what it is. `visits` counts the steps
     entered, which bounds loops. `unhappy`: an unhappy reply was given here, so further words belong to the case. `spoken`:
-    words came since the open question, so no reminder and no "silence".
+    words came since the open question, so no reminder and no "silence"; after the end: words came that were
+    acknowledged. `stopped`: the customer said stop, so nothing more goes out to them from this conversation, even where it
+    had ended another way before.
     """
 
     status: Status = "new"
@@ -33,3 +36,23 @@ class State:
     unhappy: bool = False
     asked: tuple[Asked, ...] = ()
     outcome: str | None = None
+    stopped: bool = False
+
+
+def state_to(state: State) -> dict[str, Any]:
+    """Return `state` as plain values that JSON can hold."""
+    return asdict(state)
+
+
+def state_from(values: Mapping[str, Any]) -> State:
+    """Return the state that `state_to` wrote, also after a way through JSON.
+
+    Fields that an older program did not know take their defaults; fields that this one no longer knows are left out, so
+    that a running conversation survives an upgrade.
+    """
+    known = {name: values[name] for name in State.__dataclass_fields__ if name in values}
+    asked = tuple(
+        Asked(turn=one["turn"], step=one["step"], answered=one.get("answered", False))
+        for one in known.pop("asked", ())
+    )
+    return State(**known, asked=asked)

@@ -81,3 +81,17 @@ class Card:
     remedy: str | None
     reachable: bool
     history: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that `aftersale doctor` looked at.
+
+    `ok` is None where it is only a hint, or could not be looked at. `said` is what was seen, in plain words; `mend`
+    what to do about it, empty where there is nothing to do.
+    """
+
+    name: str
+    ok: bool | None
+    said: str
+    mend: str = ""

@@ -29,13 +29,15 @@ from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
 import aiohttp
-from aiohttp import web
+from aiohttp import StreamReader, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import RawRequestMessage
 
 JsonObject = dict[str, Any]
 """One JSON object of the Bot API."""
 
-# Source of the limits: https://core.telegram.org/bots/api#sendmessage, #sendphoto,
-# #inlinekeyboardbutton, #answercallbackquery, #getfile, #setmycommands (read 2026-11-22).
+# The limits stand with sendMessage, sendPhoto, InlineKeyboardButton, answerCallbackQuery, getFile
+# and setMyCommands on https://core.telegram.org/bots/api (read 2026-11-22).
 TEXT_MAX_UNITS = 4096
 CAPTION_MAX_UNITS = 1024
 CALLBACK_DATA_MAX_BYTES = 64
@@ -52,6 +54,8 @@ SENDS_PER_SECOND = 30
 CHAT_BURST = 3
 # Undocumented; reports speak of "seconds": https://github.com/eternnoir/pyTelegramBotAPI/issues/1615
 ANSWER_WINDOW = timedelta(seconds=15)
+# The sandbox's own bound: a bot that never answers taps must not eat the memory.
+OPEN_QUERIES_MAX = 10_000
 LONG_POLL_MAX_SECONDS = 50
 WEBHOOK_PATIENCE_SECONDS = 10
 RETRY_FIRST_SECONDS, RETRY_LAST_SECONDS = 0.05, 1.0
@@ -151,6 +155,14 @@ class RefusedError(Exception):
         self.code = code
         self.description = description
         self.retry_after = retry_after
+
+
+# One encoder for all answers: json.dumps builds a new one per call unless its defaults are used.
+_ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False)
+
+
+def _to_json(value: object) -> bytes:
+    return _ENCODER.encode(value).encode()
 
 
 def _bad(description: str) -> RefusedError:
@@ -408,7 +420,7 @@ class _Updates:
         if kind not in self.allowed if self.allowed else kind in ONLY_WHEN_ASKED:
             return
         update_id = next(self._ids)
-        body = json.dumps({"update_id": update_id, kind: payload}, separators=(",", ":")).encode()
+        body = _to_json({"update_id": update_id, kind: payload})
         pending = _Pending(update_id, chat_id, body, self._to_repeat > 0)
         self._to_repeat = max(0, self._to_repeat - 1)
         self._pending[update_id] = pending
@@ -430,7 +442,7 @@ class _Updates:
     def __len__(self) -> int:
         return len(self._pending)
 
-    # polling
+    # Long polling.
 
     async def get(self, params: JsonObject) -> bytes:
         """The answer to getUpdates, as the JSON of its list."""
@@ -483,7 +495,7 @@ class _Updates:
         if self._poll is not None and not self._poll.done():
             self._poll.set_exception(RefusedError(409, f"Conflict: terminated by {by}"))
 
-    # webhook
+    # Webhooks.
 
     async def start_webhook(self, webhook: _Webhook) -> None:
         await self.stop_webhook()
@@ -753,7 +765,7 @@ class Customer:
         return await self.send(f"/start {token}".strip())
 
     async def send(self, text: str) -> int:
-        """Writes `text`; returns the message id."""
+        """Writes `text`; returns the message id. Also opens the chat, as pressing Start does."""
         fields: JsonObject = {"text": text}
         if entities := _found_entities(text):
             fields["entities"] = entities
@@ -927,6 +939,8 @@ class Customer:
             return ""
         query_id = str(next(self._world.query_ids))
         self._world.queries[query_id] = _Query(self._chat, time.monotonic())
+        if len(self._world.queries) > OPEN_QUERIES_MAX:
+            self._world.queries.popitem(last=False)
         gone = {"chat": self._chat.card, "message_id": message_id, "date": 0}
         query = {
             "id": query_id,
@@ -1130,7 +1144,7 @@ class SandboxTelegram:
 
     async def __aenter__(self) -> Self:
         """Starts listening."""
-        server = web.Server(self._handle, request_factory=_large_request, access_log=None)
+        server = web.Server(self._handle, request_factory=_make_request, access_log=None)
         self._runner = web.ServerRunner(server, shutdown_timeout=0.5)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0, backlog=1024)
@@ -1178,7 +1192,7 @@ class SandboxTelegram:
         chat = self._world.chats[user_id] = _Chat(user)
         return Customer(self._world, chat)
 
-    # faults on demand
+    # Faults on demand.
 
     @property
     def down(self) -> bool:
@@ -1250,7 +1264,7 @@ class SandboxTelegram:
             raise SandboxError(f"The sandbox knows no method {fault.method!r}.")
         self._faults.setdefault(name, []).append(fault)
 
-    # what tests ask
+    # What tests ask.
 
     def worst_second(self) -> int:
         """The most sends that arrived within any one second of real time, refused ones included."""
@@ -1261,7 +1275,7 @@ class SandboxTelegram:
         """How many updates wait to be confirmed by the bot."""
         return len(self._world.updates)
 
-    # HTTP
+    # The way of a call, from the socket to its answer.
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if self.latency:
@@ -1319,7 +1333,7 @@ class SandboxTelegram:
         result = method(params)
         if asyncio.iscoroutine(result):
             result = await result
-        return json.dumps(result, separators=(",", ":")).encode()
+        return _to_json(result)
 
     def _fault(self, name: str, params: JsonObject) -> _Fault | None:
         if not self._faults:
@@ -1348,7 +1362,7 @@ class SandboxTelegram:
             raise RefusedError(404, "Not Found")
         return web.Response(body=file.content, content_type="application/octet-stream")
 
-    # methods: updates
+    # The methods about updates.
 
     async def _set_webhook(self, params: JsonObject) -> bool:
         url = str(params.get("url") or "")
@@ -1388,7 +1402,7 @@ class SandboxTelegram:
                 info["last_error_message"] = webhook.last_error
         return info
 
-    # methods: sending
+    # The methods that send.
 
     def _send_message(self, params: JsonObject) -> JsonObject:
         chat = self._writable(params)
@@ -1493,7 +1507,7 @@ class SandboxTelegram:
             raise RefusedError(403, "Forbidden: bot can't initiate conversation with a user")
         return chat
 
-    # methods: changing what was sent
+    # The methods that change what was sent.
 
     def _edit_message_text(self, params: JsonObject) -> JsonObject:
         chat, message = self._editable(params)
@@ -1563,7 +1577,7 @@ class SandboxTelegram:
             query.chat.answers.append(CallbackAnswer(query_id, text, is_alert, url))
         return True
 
-    # methods: asking and settings
+    # The methods that ask, and the settings of the bot.
 
     def _get_me(self, _params: JsonObject) -> JsonObject:
         abilities = (
@@ -1698,9 +1712,17 @@ async def _parameters(request: web.BaseRequest) -> JsonObject:
     return found
 
 
-def _large_request(*args: Any, **kwargs: Any) -> web.BaseRequest:
+def _make_request(
+    message: RawRequestMessage,
+    payload: StreamReader,
+    protocol: web.RequestHandler,
+    writer: AbstractStreamWriter,
+    task: asyncio.Task[None],
+) -> web.BaseRequest:
     # aiohttp stops at one MiB unless told otherwise; Telegram takes uploads of 50 MB.
-    return web.BaseRequest(*args, **kwargs, client_max_size=UPLOAD_MAX_BYTES["document"] + 2**20)
+    size = UPLOAD_MAX_BYTES["document"] + 2**20
+    loop = asyncio.get_running_loop()
+    return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=size)
 
 
 def _cut(request: web.BaseRequest) -> web.Response:

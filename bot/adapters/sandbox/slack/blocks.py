@@ -19,6 +19,9 @@ MESSAGE_BLOCKS_TEXT_MAX_CHARS = 13_200
 ID_MAX_CHARS = 255
 PRIVATE_METADATA_MAX_CHARS = 3_000
 TITLE_MAX_CHARS = 24
+SECTION_FIELDS_MAX = 10
+OPTION_GROUPS_MAX = 100
+INPUT_MAX_CHARS = 3_000
 
 PLAIN = ("plain_text",)
 ANY_TEXT = ("plain_text", "mrkdwn")
@@ -114,7 +117,7 @@ def completed(blocks: Sequence[Json], new_id: Callable[[], str]) -> list[Json]:
 
 
 def _complete_block(block: Json, new_id: Callable[[], str]) -> Json:
-    done = _complete_texts(block)
+    done: Json = _complete_texts(block)
     done["block_id"] = block.get("block_id") or new_id()
     for element in elements_of(done):
         if element.get("type") not in {"image", *ANY_TEXT}:
@@ -122,7 +125,7 @@ def _complete_block(block: Json, new_id: Callable[[], str]) -> Json:
     return done
 
 
-def _complete_texts(value: Any) -> Any:  # noqa: ANN401 - any JSON
+def _complete_texts(value: Any) -> Any:
     if isinstance(value, list):
         return [_complete_texts(item) for item in value]
     if not isinstance(value, dict):
@@ -139,9 +142,8 @@ def elements_of(block: Json) -> list[Json]:
     """Return the elements that stand in one block: its own, its accessory, its input."""
     if block.get("type") == "rich_text":
         return []
-    found = list(block.get("elements") or [])
-    found += [block[key] for key in ("accessory", "element") if isinstance(block.get(key), dict)]
-    return found
+    found = [*(block.get("elements") or []), block.get("accessory"), block.get("element")]
+    return [element for element in found if isinstance(element, dict)]
 
 
 def _texts(value: object) -> Iterator[str]:
@@ -215,8 +217,8 @@ class _Check:
 
     def _action_ids_differ(self, block: Json, where: str) -> None:
         # Unique within its block: the answer is keyed by block and action together.
-        ids = [e.get("action_id") for e in elements_of(block) if isinstance(e, dict)]
-        for action_id in {i for i in ids if i is not None and ids.count(i) > 1}:
+        ids = [element["action_id"] for element in elements_of(block) if "action_id" in element]
+        for action_id in {i for i in ids if ids.count(i) > 1}:
             self.say(f"action_id {action_id} already exists", where)
 
     def section(self, block: Json, where: str) -> None:
@@ -225,8 +227,8 @@ class _Check:
         if "text" in block:
             self.text(block, "text", 3000, where, ANY_TEXT)
         fields = block.get("fields") or []
-        if len(fields) > 10:
-            self.say("no more than 10 items allowed", f"{where}/fields")
+        if len(fields) > SECTION_FIELDS_MAX:
+            self.say(f"no more than {SECTION_FIELDS_MAX} items allowed", f"{where}/fields")
         for index, field in enumerate(fields):
             self._text_object(field, 2000, f"{where}/fields/{index}", ANY_TEXT)
         if "accessory" in block:
@@ -305,9 +307,9 @@ class _Check:
     def _text_input(self, element: Json, where: str) -> None:
         for name, least in (("min_length", 0), ("max_length", 1)):
             value = element.get(name, least)
-            if not isinstance(value, int) or not least <= value <= 3000:
-                self.say(f"must be between {least} and 3000", f"{where}/{name}")
-        longest = min(element.get("max_length", 3000), 3000)
+            if not isinstance(value, int) or not least <= value <= INPUT_MAX_CHARS:
+                self.say(f"must be between {least} and {INPUT_MAX_CHARS}", f"{where}/{name}")
+        longest = min(element.get("max_length", INPUT_MAX_CHARS), INPUT_MAX_CHARS)
         self._longest(element, "initial_value", longest, where)
 
     def _choices(self, element: Json, kind: str, where: str) -> None:
@@ -325,8 +327,8 @@ class _Check:
 
     def _options_of(self, element: Json, where: str) -> list[Any]:
         groups = element.get("option_groups") or []
-        if len(groups) > 100:
-            self.say("no more than 100 items allowed", f"{where}/option_groups")
+        if len(groups) > OPTION_GROUPS_MAX:
+            self.say(f"no more than {OPTION_GROUPS_MAX} items allowed", f"{where}/option_groups")
         for index, group in enumerate(groups):
             self.text(group, "label", 75, f"{where}/option_groups/{index}")
         grouped = [option for group in groups for option in group.get("options") or []]

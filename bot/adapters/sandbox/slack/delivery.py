@@ -18,13 +18,14 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from http import HTTPStatus
 from urllib.parse import urlencode
 
 import aiohttp
 from aiohttp import web
 
 from bot.adapters.sandbox.slack.blocks import Json
-from bot.adapters.sandbox.slack.workspace import APP_ID
+from bot.adapters.sandbox.slack.workspace import APP_ID, Ack
 
 SOCKETS_MAX = 10
 GONE_GRACE = timedelta(seconds=2)
@@ -57,15 +58,6 @@ class Timing:
         timedelta(minutes=5),
     )
     wall_clock: Callable[[], float] = wall_seconds
-
-
-@dataclass(frozen=True)
-class Ack:
-    """What came back for one payload: nothing, a bare yes, or a yes with an answer in it."""
-
-    acked: bool
-    payload: Json | None = None
-    reason: str = ""
 
 
 @dataclass(slots=True)
@@ -108,6 +100,7 @@ class Delivery:
         self._timing = timing
         self._changed = changed
         self._sockets: list[_Socket] = []
+        self._was_connected = False
         self._awaited: dict[str, asyncio.Future[Json | None]] = {}
         self._late: dict[str, MissedAck] = {}
         self._session: aiohttp.ClientSession | None = None
@@ -119,8 +112,8 @@ class Delivery:
 
     @property
     def has_way(self) -> bool:
-        """Whether there is anybody to deliver to."""
-        return self.http_url is not None or bool(self._open())
+        """Whether there is an app that expects payloads, even if it is away just now."""
+        return self.http_url is not None or self._was_connected
 
     async def hand_over(self, kind: str, payload: Json) -> Ack:
         """Deliver one interaction or command; never retried, perhaps repeated on request."""
@@ -177,6 +170,7 @@ class Delivery:
         await ws.prepare(request)
         socket = _Socket(ws, request, asyncio.Event())
         self._sockets.append(socket)
+        self._was_connected = True
         try:
             await ws.send_json(self._hello())
             self._changed()
@@ -280,7 +274,7 @@ class Delivery:
             return self._missed(kind, payload, "timeout", attempt)
         except aiohttp.ClientError:
             return self._missed(kind, payload, "connection_failed", attempt)
-        if status != 200:
+        if status != HTTPStatus.OK:
             return self._missed(kind, payload, f"http_{status}", attempt)
         return Ack(acked=True, payload=_answer(answer))
 

@@ -14,7 +14,7 @@ from bot.adapters.sandbox.slack.views import VALUE_KEYS, inputs_of
 Answer = str | int | Sequence[str] | None
 
 
-class CannotDo(Exception):  # noqa: N818 - says what a person cannot do, in their words
+class CannotDo(Exception):
     """Slack's client would not let a person do this; the text says why."""
 
 
@@ -85,10 +85,7 @@ def _field(view: Json, name: str) -> tuple[Json, Json]:
         label = (block.get("label") or {}).get("text") or label_of(element)
         if name in {block["block_id"], element["action_id"], label}:
             return block, element
-    there = ", ".join(
-        repr((block.get("label") or {}).get("text") or element["action_id"])
-        for block, element in fields
-    )
+    there = ", ".join(repr((block.get("label") or {}).get("text") or element["action_id"]) for block, element in fields)
     raise CannotDo(f"there is no field {name!r} in this view; it has: {there or 'none'}")
 
 

@@ -4,14 +4,13 @@ Every act goes to the app as the payload that Slack would send, and returns when
 acknowledged it or the time for that is over.
 """
 
-import asyncio
 import copy
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bot.adapters.sandbox.slack.blocks import Json
-from bot.adapters.sandbox.slack.delivery import Ack, Delivery
+from bot.adapters.sandbox.slack.delivery import Delivery
 from bot.adapters.sandbox.slack.forms import Answer, CannotDo, check_sendable, chosen, fill
 from bot.adapters.sandbox.slack.rendering import label_of, pressables, render_view
 from bot.adapters.sandbox.slack.views import VALUE_KEYS, Views, inputs_of
@@ -21,6 +20,7 @@ from bot.adapters.sandbox.slack.workspace import (
     BOT_ID,
     BOT_USER_ID,
     TEAM_ID,
+    Ack,
     Channel,
     Message,
     Person,
@@ -28,7 +28,7 @@ from bot.adapters.sandbox.slack.workspace import (
     Workspace,
 )
 
-VERIFICATION_TOKEN = "sandbox-verification"  # noqa: S105 - Slack's deprecated field, no secret
+VERIFICATION_TOKEN = "sandbox-verification"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,6 @@ class Member:
         views: Views,
         api: WebApi,
         delivery: Delivery,
-        send_event: Callable[[Json], "asyncio.Future[Ack]"],
     ) -> None:
         self.person = person
         self.id = person.id
@@ -69,7 +68,6 @@ class Member:
         self._views = views
         self._api = api
         self._delivery = delivery
-        self._send_event = send_event
 
     # ── what they see ───────────────────────────────────────────────────────
 
@@ -172,9 +170,7 @@ class Member:
         """Write a message into a channel; returns it when the app has been told."""
         return await self._say(channel, text, None, {})
 
-    async def type_in_thread(
-        self, message: Message, text: str, files: Mapping[str, bytes] | None = None
-    ) -> Message:
+    async def type_in_thread(self, message: Message, text: str, files: Mapping[str, bytes] | None = None) -> Message:
         """Write a reply below a message, perhaps with files (name to content)."""
         parent_ts = message.thread_ts or message.ts
         channel = self._space.channels[message.channel_id]
@@ -186,11 +182,12 @@ class Member:
         message.text = escaped(text)
         message.edited = {"user": self.id, "ts": self._space.new_ts()}
         channel = self._space.channels[message.channel_id]
-        self._space.tell_changed(channel, message, before)
+        await self._space.tell_changed(channel, message, before).settled()
 
     async def delete(self, message: Message) -> None:
         """Delete one of their own messages."""
-        self._space.delete(self._space.channels[message.channel_id], message)
+        channel = self._space.channels[message.channel_id]
+        await self._space.delete(channel, message).settled()
 
     async def slash(self, command: str, text: str, channel: Channel) -> Ack:
         """Send a slash command; an answer in the acknowledgement becomes an ephemeral."""
@@ -240,7 +237,7 @@ class Member:
         }
         if self.home is not None:
             event["view"] = self.home
-        return await self._send_event(event)
+        return await self._space.emit(None, event).settled()
 
     # ── what they do with views ─────────────────────────────────────────────
 
@@ -295,9 +292,7 @@ class Member:
         del payload["trigger_id"]
         return await self._hand_over(payload)
 
-    async def click_in_view(
-        self, what: str, option: str | None = None, *, home: bool = False
-    ) -> Ack:
+    async def click_in_view(self, what: str, option: str | None = None, *, home: bool = False) -> Ack:
         """Press a button, or choose from a menu, inside the open modal or the home tab.
 
         Raises:
@@ -376,12 +371,10 @@ class Member:
         return action if element["type"] == "button" else action | chosen(element, option)
 
     async def _hand_over(self, payload: Json) -> Ack:
-        # Through JSON's eyes the payload is fixed at the moment of the click.
+        # A copy: what is sent is fixed at the moment of the click, whatever changes meanwhile.
         return await self._delivery.hand_over("interactive", copy.deepcopy(payload))
 
-    async def _say(
-        self, channel: Channel, text: str, thread_ts: str | None, files: Mapping[str, bytes]
-    ) -> Message:
+    async def _say(self, channel: Channel, text: str, thread_ts: str | None, files: Mapping[str, bytes]) -> Message:
         if channel.is_archived:
             raise CannotDo(f"#{channel.name} is archived; nobody can write there")
         channel.member_ids.add(self.id)
@@ -394,9 +387,8 @@ class Member:
             files=[self._uploaded(name, content) for name, content in files.items()],
             subtype="file_share" if files else None,
         )
-        sent = self._space.post(channel, message)
-        await self._send_event({"type": "", "ts": message.ts})
-        return sent
+        await self._space.post(channel, message).settled()
+        return message
 
     def _uploaded(self, name: str, content: bytes) -> Json:
         file = self._api.new_file(name, len(content), self.id)

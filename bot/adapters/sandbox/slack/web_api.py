@@ -6,11 +6,10 @@ Every method is plain and synchronous: it takes arguments, answers a mapping or 
 Source: https://docs.slack.dev/reference/methods (arguments and error codes of each).
 """
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
+from bot.adapters.sandbox.slack.arguments import Arguments, micros, paged
 from bot.adapters.sandbox.slack.blocks import (
     MESSAGE_BLOCKS_TEXT_MAX_CHARS,
     MESSAGE_TEXT_MAX_CHARS,
@@ -18,6 +17,7 @@ from bot.adapters.sandbox.slack.blocks import (
     blocks_text_chars,
     completed,
     message_problems,
+    view_problems,
 )
 from bot.adapters.sandbox.slack.views import Views
 from bot.adapters.sandbox.slack.workspace import (
@@ -33,56 +33,6 @@ from bot.adapters.sandbox.slack.workspace import (
     Workspace,
     top_level,
 )
-
-T = TypeVar("T")
-
-PAGE_DEFAULT = 100
-PAGE_MAX = 1000
-
-
-class Arguments:
-    """Arguments of one call, however they came: JSON body, form, or query."""
-
-    def __init__(self, given: Mapping[str, Any]) -> None:
-        self._given = given
-
-    def __contains__(self, name: str) -> bool:
-        return self._given.get(name) is not None
-
-    def text(self, name: str) -> str:
-        """Return a string; empty when absent."""
-        value = self._given.get(name)
-        return value if isinstance(value, str) else "" if value is None else str(value)
-
-    def flag(self, name: str, *, default: bool = False) -> bool:
-        """Return a truth value, which forms write as 1 or true."""
-        value = self._given.get(name)
-        return default if value is None else str(value).lower() in {"1", "true"}
-
-    def number(self, name: str, default: int) -> int:
-        """Return a whole number.
-
-        Raises:
-            Refused: `invalid_limit` when it is not one.
-        """
-        try:
-            return int(self._given.get(name) or default)
-        except ValueError:
-            raise Refused(f"invalid_{name}") from None
-
-    def parsed(self, name: str, error: str) -> Any:  # noqa: ANN401 - any JSON
-        """Return a JSON argument, which forms carry as text; None when absent.
-
-        Raises:
-            Refused: With `error`, when the text is no JSON.
-        """
-        value = self._given.get(name)
-        if not isinstance(value, str):
-            return value
-        try:
-            return json.loads(value) if value else None
-        except ValueError:
-            raise Refused(error, [f"[ERROR] {name} is not JSON"]) from None
 
 
 @dataclass(frozen=True)
@@ -112,6 +62,7 @@ class WebApi:
         self._views = views
 
     def auth_test(self, _args: Arguments) -> Json:
+        """Tell whose token it is."""
         return {
             "url": "https://sandbox.slack.com/",
             "team": "Sandbox",
@@ -125,6 +76,7 @@ class WebApi:
     # ── messages ────────────────────────────────────────────────────────────
 
     def chat_post_message(self, args: Arguments) -> Json:
+        """Post a message or a reply into a channel that the bot is in."""
         channel = self._channel(args)
         self._must_be_in(channel)
         if channel.is_archived:
@@ -145,6 +97,7 @@ class WebApi:
         return {"channel": channel.id, "ts": message.ts, "message": told}
 
     def chat_update(self, args: Arguments) -> Json:
+        """Edit one of the bot's own messages; blocks and metadata left out stay."""
         channel = self._channel(args)
         message = self._own_message(channel, args, "cant_update_message")
         if channel.is_archived:
@@ -162,12 +115,14 @@ class WebApi:
         return {"channel": channel.id, "ts": message.ts, "text": text, "message": told}
 
     def chat_delete(self, args: Arguments) -> Json:
+        """Delete one of the bot's own messages."""
         channel = self._channel(args)
         message = self._own_message(channel, args, "cant_delete_message")
         self._space.delete(channel, message)
         return {"channel": channel.id, "ts": message.ts}
 
     def chat_post_ephemeral(self, args: Arguments) -> Json:
+        """Show a message to one member of a channel alone."""
         channel = self._channel(args)
         self._must_be_in(channel)
         if channel.is_archived:
@@ -183,6 +138,7 @@ class WebApi:
         return {"message_ts": message.ts}
 
     def chat_get_permalink(self, args: Arguments) -> Json:
+        """Give the address of a message."""
         channel = self._channel(args)
         ts = args.text("message_ts")
         if ts not in channel.by_ts:
@@ -225,9 +181,11 @@ class WebApi:
     # ── channels and people ─────────────────────────────────────────────────
 
     def conversations_info(self, args: Arguments) -> Json:
+        """Describe one channel."""
         return {"channel": _told_channel(self._channel(args))}
 
     def conversations_list(self, args: Arguments) -> Json:
+        """List channels, public ones unless `types` says otherwise."""
         kinds = set((args.text("types") or "public_channel").replace(" ", "").split(","))
         channels = [
             _told_channel(channel)
@@ -236,12 +194,14 @@ class WebApi:
             and not (channel.is_private and BOT_USER_ID not in channel.member_ids)
             and not (channel.is_archived and args.flag("exclude_archived"))
         ]
-        return _paged("channels", channels, args)
+        return paged("channels", channels, args)
 
     def conversations_members(self, args: Arguments) -> Json:
-        return _paged("members", sorted(self._channel(args).member_ids), args)
+        """List the ids of those in a channel."""
+        return paged("members", sorted(self._channel(args).member_ids), args)
 
     def conversations_join(self, args: Arguments) -> Json:
+        """Take the bot into a public channel."""
         channel = self._channel(args)
         if channel.is_archived:
             raise Refused("is_archived")
@@ -252,12 +212,14 @@ class WebApi:
         return {"channel": _told_channel(channel)}
 
     def conversations_history(self, args: Arguments) -> Json:
+        """List top-level messages, newest first."""
         channel = self._channel(args)
         self._must_be_in(channel)
         newest_first = sorted(top_level(channel.by_ts.values()), key=lambda message: message.ts, reverse=True)
         return self._messages(newest_first, args)
 
     def conversations_replies(self, args: Arguments) -> Json:
+        """List a thread, its parent first."""
         channel = self._channel(args)
         self._must_be_in(channel)
         found = channel.by_ts.get(args.text("ts"))
@@ -267,33 +229,41 @@ class WebApi:
         return self._messages([parent, *parent.replies], args, always=parent)
 
     def users_info(self, args: Arguments) -> Json:
+        """Describe one user."""
         person = self._space.people.get(args.text("user"))
         if person is None:
             raise Refused("user_not_found")
         return {"user": _told_person(person)}
 
     def users_list(self, args: Arguments) -> Json:
-        return _paged("members", [_told_person(p) for p in self._space.people.values()], args)
+        """List all users."""
+        return paged("members", [_told_person(p) for p in self._space.people.values()], args)
 
     # ── views ───────────────────────────────────────────────────────────────
 
     def views_open(self, args: Arguments) -> Json:
+        """Open a modal with a fresh trigger."""
+        view = self._view(args)  # First: a bad view does not use up the trigger.
         trigger = self._space.redeem_trigger(args.text("trigger_id"))
-        return {"view": self._views.open(trigger.person_id, self._view(args))}
+        return {"view": self._views.open(trigger.person_id, view)}
 
     def views_push(self, args: Arguments) -> Json:
+        """Put a modal on top, with a trigger that comes from a modal."""
+        view = self._view(args)
         trigger = self._space.redeem_trigger(args.text("trigger_id"))
         if trigger.view_id is None:
             raise Refused("not_found", ["[ERROR] the trigger does not come from a modal"])
-        return {"view": self._views.push(trigger.person_id, self._view(args))}
+        return {"view": self._views.push(trigger.person_id, view)}
 
     def views_update(self, args: Arguments) -> Json:
+        """Give an open modal new content, guarded by its hash if one is given."""
         view = self._views.find(args.text("view_id"), args.text("external_id"))
         if args.text("hash") and args.text("hash") != view["hash"]:
             raise Refused("hash_conflict")
         return {"view": self._views.update(view, self._view(args))}
 
     def views_publish(self, args: Arguments) -> Json:
+        """Set the home tab of one user."""
         user_id = args.text("user_id")
         if user_id not in self._space.people:
             raise Refused("invalid_arguments", ["[ERROR] user_id is not a user"])
@@ -302,6 +272,7 @@ class WebApi:
     # ── reactions and files ─────────────────────────────────────────────────
 
     def reactions_add(self, args: Arguments) -> Json:
+        """Add an emoji to a message."""
         users = self._reacted(args).setdefault(args.text("name"), [])
         if BOT_USER_ID in users:
             raise Refused("already_reacted")
@@ -310,6 +281,7 @@ class WebApi:
         return {}
 
     def reactions_remove(self, args: Arguments) -> Json:
+        """Take the bot's emoji off a message."""
         reactions = self._reacted(args)
         users = reactions.get(args.text("name"), [])
         if BOT_USER_ID not in users:
@@ -321,6 +293,7 @@ class WebApi:
         return {}
 
     def files_get_upload_url(self, args: Arguments) -> Json:
+        """Announce a file and give the address to send it to."""
         if not args.text("filename") or args.number("length", 0) <= 0:
             raise Refused("invalid_arguments", ["[ERROR] filename and length are needed"])
         file = self.new_file(args.text("filename"), args.number("length", 0), BOT_USER_ID)
@@ -328,6 +301,7 @@ class WebApi:
         return {"upload_url": url, "file_id": file["id"]}
 
     def files_complete_upload(self, args: Arguments) -> Json:
+        """Share files that were sent, perhaps in a channel or thread."""
         wanted = args.parsed("files", "invalid_arguments") or []
         files = [self._space.files.get(item.get("id")) for item in wanted]
         if not files or any(file is None for file in files):
@@ -428,8 +402,8 @@ class WebApi:
         return dict(metadata)
 
     def _messages(self, messages: Sequence[Message], args: Arguments, always: Message | None = None) -> Json:
-        oldest = _micros(args, "oldest", 0)
-        latest = _micros(args, "latest", 1 << 63)
+        oldest = micros(args, "oldest", 0)
+        latest = micros(args, "latest", 1 << 63)
         inclusive = args.flag("inclusive")
 
         def is_wanted(message: Message) -> bool:
@@ -438,7 +412,7 @@ class WebApi:
 
         with_metadata = args.flag("include_all_metadata")
         wanted = [message for message in messages if is_wanted(message)]
-        page = _paged("messages", wanted, args)
+        page = paged("messages", wanted, args)
         page["messages"] = [m.as_json(with_metadata=with_metadata) for m in page["messages"]]
         page["has_more"] = bool(page["response_metadata"]["next_cursor"])
         return page
@@ -447,6 +421,9 @@ class WebApi:
         view: object = args.parsed("view", "invalid_arguments")
         if view is None:
             raise Refused("invalid_arguments", ["[ERROR] missing required field: view"])
+        problems = view_problems(view)
+        if problems:
+            raise Refused("invalid_arguments", problems)
         return view
 
     def _reacted(self, args: Arguments) -> dict[str, list[str]]:
@@ -456,29 +433,6 @@ class WebApi:
         if not args.text("name"):
             raise Refused("invalid_name")
         return message.reactions
-
-
-def _micros(args: Arguments, name: str, default: int) -> int:
-    text = args.text(name)
-    if not text:
-        return default
-    seconds, _, fraction = text.partition(".")
-    if not (seconds + fraction).isdigit():
-        raise Refused(f"invalid_ts_{name}")
-    return int(seconds + fraction[:6].ljust(6, "0"))
-
-
-def _paged(name: str, items: Sequence[T], args: Arguments) -> Json:
-    limit = args.number("limit", PAGE_DEFAULT)
-    if not 1 <= limit <= PAGE_MAX:
-        raise Refused("invalid_limit")
-    cursor = args.text("cursor")
-    if cursor and not cursor.isdigit():
-        raise Refused("invalid_cursor")
-    start = int(cursor or 0)
-    following = start + limit
-    more = str(following) if following < len(items) else ""
-    return {name: list(items[start:following]), "response_metadata": {"next_cursor": more}}
 
 
 def _told_channel(channel: Channel) -> Json:

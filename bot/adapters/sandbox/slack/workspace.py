@@ -25,10 +25,36 @@ BOT_USER_ID = "U0BOT"
 # A response_url may be used five times within thirty minutes.
 # Source: https://docs.slack.dev/interactivity/handling-user-interaction
 RESPONSE_URL_USES = 5
+TICKETS_KEPT = 10_000
 RESPONSE_URL_LIVES = timedelta(minutes=30)
 
 
-class Refused(Exception):  # noqa: N818 - the word of the trade: Slack answers ok=false
+@dataclass(frozen=True)
+class Ack:
+    """What the app gave back for one payload: nothing, a bare yes, or a yes with an answer.
+
+    `reason` says why there was no yes; empty otherwise.
+    """
+
+    acked: bool
+    payload: Json | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Telling:
+    """An event on its way to the app, or not sent because the app does not hear of it."""
+
+    task: asyncio.Task[Ack] | None = None
+
+    async def settled(self) -> Ack:
+        """Return the app's acknowledgement of the first delivery."""
+        if self.task is None:
+            return Ack(acked=False, reason="not_subscribed")
+        return await self.task
+
+
+class Refused(Exception):
     """Slack says no: becomes `{"ok": false, "error": …}`.
 
     Attributes:
@@ -87,6 +113,7 @@ class Message:
     files: list[Json] = field(default_factory=list)
     reactions: dict[str, list[str]] = field(default_factory=dict)
     replies: list["Message"] = field(default_factory=list)
+    parent_user_id: str | None = None
     is_ephemeral: bool = False
     is_deleted: bool = False
 
@@ -116,11 +143,9 @@ class Message:
         told["team"] = TEAM_ID
         if self.bot_id:
             told |= {"bot_id": self.bot_id, "app_id": APP_ID}
-        for name in ("blocks", "thread_ts", "edited", "subtype", "files"):
+        for name in ("blocks", "thread_ts", "parent_user_id", "edited", "subtype", "files"):
             if getattr(self, name):
                 told[name] = getattr(self, name)
-        if self.is_reply and self.thread_ts is not None:
-            told["parent_user_id"] = BOT_USER_ID
         if self.replies:
             told["reply_count"] = len(self.replies)
             told["latest_reply"] = self.replies[-1].ts
@@ -237,7 +262,7 @@ class Workspace:
         self.files: dict[str, Json] = {}
         self.file_bytes: dict[str, bytes] = {}
         self.origin = ""
-        self.emit: Callable[[Channel, Json], None] = lambda _channel, _event: None
+        self.emit: Callable[[Channel | None, Json], Telling] = lambda _channel, _event: Telling()
         self._trigger_lives = trigger_lives
         self._triggers: dict[str, Trigger] = {}
         self.response_tickets: dict[str, ResponseTicket] = {}
@@ -261,19 +286,20 @@ class Workspace:
         person = self.people.get(user_id)
         return person.name if person else user_id
 
-    def post(self, channel: Channel, message: Message) -> Message:
+    def post(self, channel: Channel, message: Message) -> Telling:
         """Put a message into a channel, tell the app and whoever waits."""
         channel.by_ts[message.ts] = message
         if message.is_reply and message.thread_ts is not None:
             parent = channel.by_ts[message.thread_ts]
             parent.thread_ts = parent.ts
             parent.replies.append(message)
+            message.parent_user_id = parent.user
         event = message.as_json(with_metadata=True) | {"channel_type": channel_type(channel)}
-        self.emit(channel, event)
+        telling = self.emit(channel, event)
         self.changed()
-        return message
+        return telling
 
-    def tell_changed(self, channel: Channel, message: Message, before: Json) -> None:
+    def tell_changed(self, channel: Channel, message: Message, before: Json) -> Telling:
         """Tell the app and whoever waits that a message was edited."""
         event = {
             "type": "message",
@@ -284,10 +310,11 @@ class Workspace:
             "ts": self.new_ts(),
             "channel_type": channel_type(channel),
         }
-        self.emit(channel, event)
+        telling = self.emit(channel, event)
         self.changed()
+        return telling
 
-    def delete(self, channel: Channel, message: Message) -> None:
+    def delete(self, channel: Channel, message: Message) -> Telling:
         """Take a message out of its channel and tell the app."""
         del channel.by_ts[message.ts]
         message.is_deleted = True
@@ -302,8 +329,9 @@ class Workspace:
             "ts": self.new_ts(),
             "channel_type": channel_type(channel),
         }
-        self.emit(channel, event)
+        telling = self.emit(channel, event)
         self.changed()
+        return telling
 
     def find(self, message: Message) -> Message:
         """Return the present state of a message.
@@ -320,7 +348,7 @@ class Workspace:
         trigger_id = f"{next(self._numbers)}.{TEAM_ID}.{secrets.token_hex(8)}"
         now = asyncio.get_running_loop().time()
         self._triggers[trigger_id] = Trigger(person_id, now, view_id)
-        if len(self._triggers) > 10_000:
+        if len(self._triggers) > TICKETS_KEPT:
             self._triggers.pop(next(iter(self._triggers)))
         return trigger_id
 
@@ -346,7 +374,7 @@ class Workspace:
         """Return a response_url: five uses within thirty minutes of the sandbox's clock."""
         key = secrets.token_hex(12)
         self.response_tickets[key] = ResponseTicket(person_id, channel_id, message, born_at=self.clock())
-        if len(self.response_tickets) > 10_000:
+        if len(self.response_tickets) > TICKETS_KEPT:
             self.response_tickets.pop(next(iter(self.response_tickets)))
         return f"{self.origin}/respond/{key}"
 

@@ -1,0 +1,110 @@
+# aftersale: every command that people and machines use here. `make` alone lists them.
+# Works with GNU make 3.81 and newer, any POSIX shell, and Python 3.11 or newer with its venv module.
+
+VENV   := .venv
+PYTHON := $(VENV)/bin/python
+READY  := $(VENV)/.ready
+ARGS   ?=
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check setup fmt lint types imports run doctor migrate lock bench wheel
+
+help: ## list the commands
+	@echo "aftersale: stay with each sale until the customer says that it is complete"
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "The first command that needs it creates $(VENV) (once). Extra arguments: make test ARGS='-k web -x'"
+
+# --- the two to begin with
+
+demo: $(READY) ## play four sales from buy to 'it is complete' (no token, no network)
+	@$(VENV)/bin/aftersale demo $(ARGS)
+
+test: $(READY) ## run all tests (no server, no token, no network)
+	@$(PYTHON) -m pytest -q $(ARGS)
+
+check: lint types imports test ## everything that must hold before a change is merged
+
+# --- work on the code
+
+setup: ## create or mend .venv from requirements.lock
+	@rm -f $(READY)
+	@$(MAKE) --no-print-directory $(READY)
+
+fmt: $(READY) ## format the code and mend what can be mended by itself
+	@$(PYTHON) -m ruff format .
+	@$(PYTHON) -m ruff check --fix-only --exit-zero .
+
+lint: $(READY) ## style and mistakes (ruff)
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+
+types: $(READY) ## types (mypy, strict)
+	@$(PYTHON) -m mypy
+
+imports: $(READY) ## imports run one way (import-linter)
+	@$(VENV)/bin/lint-imports
+
+bench: $(READY) ## measure messages out and replies in per second
+	@$(PYTHON) -m bench $(ARGS)
+
+# --- use the program (settings from the environment and .env)
+
+run: $(READY) ## start the bot with the settings in .env
+	@$(VENV)/bin/aftersale run $(ARGS)
+
+doctor: $(READY) ## check tokens, channels, database, flows; say what to do
+	@$(VENV)/bin/aftersale doctor $(ARGS)
+
+migrate: $(READY) ## bring the database to this version
+	@$(VENV)/bin/aftersale migrate $(ARGS)
+
+# --- make what is shipped
+
+lock: ## pin every dependency anew in requirements.lock (needs uv; ARGS=--upgrade for newer versions)
+	@uv=$$(command -v uv || { test -x $(VENV)/bin/uv && echo $(VENV)/bin/uv; }); \
+	test -n "$$uv" || { echo "make lock needs uv: install it, for example with: $(PYTHON) -m pip install uv" >&2; exit 1; }; \
+	"$$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-annotate --no-header pyproject.toml --group dev -o requirements.lock $(ARGS)
+
+wheel: $(READY) ## build the wheel into dist/
+	@rm -rf build dist
+	@$(PYTHON) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	@ls dist/*.whl
+
+# --- the virtual environment: made once, and again only when the lock or the package's description changes
+
+# A command may exist and still not run (version managers leave such shims), so each candidate is tried by running it.
+$(READY): requirements.lock pyproject.toml
+	@if ! $(PYTHON) -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \
+	  found=; bare=; \
+	  for each in python3.13 python3.12 python3.11 python3; do \
+	    "$$each" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 || continue; \
+	    if "$$each" -c 'import venv, ensurepip' >/dev/null 2>&1; then found=$$each; break; fi; \
+	    bare=$${bare:-$$each}; \
+	  done; \
+	  if test -z "$$found" && test -n "$$bare"; then \
+	    version=$$("$$bare" -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	    echo "$$bare is there, but without its venv module, which makes the project's own environment." >&2; \
+	    echo "Install it (Debian, Ubuntu: sudo apt install python$$version-venv) and repeat the command." >&2; \
+	    exit 1; \
+	  fi; \
+	  if test -z "$$found"; then \
+	    echo "aftersale needs Python 3.11 or newer; none of python3.13, python3.12, python3.11, python3 is." >&2; \
+	    echo "Install one (Debian, Ubuntu: sudo apt install python3 python3-venv; macOS: brew install python) and repeat." >&2; \
+	    exit 1; \
+	  fi; \
+	  echo "Setting up with $$("$$found" --version) (once, about a minute) ..."; \
+	  "$$found" -m venv --clear $(VENV) || exit 1; \
+	else \
+	  echo "Bringing $(VENV) up to date with requirements.lock ..."; \
+	fi
+	@$(PYTHON) -m pip install -qq --require-hashes -r requirements.lock \
+	  || { echo "Installing the pinned libraries failed (see above). Is the network there? Repeat the command to go on." >&2; exit 1; }
+	@$(PYTHON) -m pip install -qq --no-deps --no-build-isolation --editable .
+	@touch $(READY)
+	@echo "Ready."

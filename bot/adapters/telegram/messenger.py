@@ -1,0 +1,148 @@
+"""The way out: one `Outgoing` becomes one message (or several, where the text is too long) or one edit.
+
+Plain text only, so that nothing a customer or a member of staff writes can break a message. When and whether to send
+is not decided here.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions
+from telegram.error import TelegramError
+
+from bot.adapters.telegram.failures import plain_words, translate_error
+from bot.errors import DeliveryDelayed, DeliveryRefused, DeliveryUnknown
+from bot.ports.channels import Channel
+from bot.ports.records import Outgoing
+
+TEXT_MAX_UNITS = 4096
+"""UTF-16 code units. Source: https://core.telegram.org/bots/api#sendmessage"""
+
+_NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
+# From the best place to cut to the worst.
+_SEAMS = (("\n\n",), ("\n",), (". ", "! ", "? ", "… ", "。"), (" ",))
+_log = logging.getLogger(__name__)
+
+
+class TelegramMessenger(Channel):
+    """Delivers messages to Telegram, whose calls carry no idempotency key: what is in doubt is said to be in doubt."""
+
+    def __init__(self, bot: Bot) -> None:
+        """Send through `bot`, which must stay open as long as this is used."""
+        self._bot = bot
+
+    async def deliver(self, message: Outgoing) -> str:
+        """Send or edit, and give Telegram's message id.
+
+        A text beyond 4096 units goes out in parts; the last part has the buttons, and its id is given.
+
+        Raises:
+            DeliveryDelayed: surely not taken; later again.
+            DeliveryUnknown: it, or a part of it, may have arrived.
+            DeliveryRefused: never again as it is; ``unchanged`` means that it already looks so.
+        """
+        body = message.body
+        if message.kind == "edit" or body.get("message_id") is not None:
+            return await self._edit(body)
+        *firsts, last = split_text(body["text"])
+        for done, part in enumerate(firsts):
+            await self._send_part(body["chat_id"], part, None, done)
+        return await self._send_part(body["chat_id"], last, _keyboard(body), len(firsts))
+
+    async def _send_part(self, chat_id: int, text: str, keyboard: InlineKeyboardMarkup | None, done: int) -> str:
+        try:
+            sent = await self._bot.send_message(chat_id, text, reply_markup=keyboard, link_preview_options=_NO_PREVIEW)
+        except TelegramError as error:
+            trouble = translate_error(error)
+            if done and isinstance(trouble, DeliveryDelayed):
+                # "Surely not taken" would be a lie now, and the whole would be sent once more.
+                trouble = DeliveryUnknown(f"only the first {done} parts arrived: {trouble}")
+            raise trouble from None
+        return str(sent.message_id)
+
+    async def _edit(self, body: Mapping[str, Any]) -> str:
+        message_id = _message_id(body)
+        text, keyboard = body.get("text"), _keyboard(body)
+        try:
+            if text is None:
+                await self._bot.edit_message_reply_markup(body["chat_id"], message_id, reply_markup=keyboard)
+            else:
+                # Of a long question only the last part, the one with the buttons, can be the message that is edited.
+                await self._bot.edit_message_text(
+                    split_text(text)[-1],
+                    body["chat_id"],
+                    message_id,
+                    reply_markup=keyboard,
+                    link_preview_options=_NO_PREVIEW,
+                )
+        except TelegramError as error:
+            raise translate_error(error) from None
+        return str(message_id)
+
+
+async def answer_tap(bot: Bot, callback_id: str, text: str | None = None) -> bool:
+    """End the waiting sign on a tapped button; give whether Telegram took it.
+
+    It never raises: a tap that is too old to be answered (certain after a downtime) is a tap all the same.
+
+    Source: https://core.telegram.org/bots/api#answercallbackquery
+    """
+    try:
+        await bot.answer_callback_query(callback_id, text=text)
+    except TelegramError as error:
+        _log.debug("a tap was not answered: %s", plain_words(error))
+        return False
+    return True
+
+
+def split_text(text: str, limit: int = TEXT_MAX_UNITS) -> list[str]:
+    """Give the text in parts of at most `limit` UTF-16 units, cut after a paragraph, line, sentence or word.
+
+    A part is never empty, unless the whole text is; blanks at the seams go, as Telegram would take them away.
+    """
+    parts = []
+    rest = text.strip()
+    while (fitting := _fitting(rest, limit)) < len(rest):
+        cut = _seam(rest[:fitting])
+        parts.append(rest[:cut].rstrip())
+        rest = rest[cut:].lstrip()
+    return [*parts, rest]
+
+
+def _fitting(text: str, limit: int) -> int:
+    """Give how many characters fit."""
+    if len(text) * 2 <= limit:
+        return len(text)
+    units = 0
+    for position, character in enumerate(text):
+        units += 2 if ord(character) > 0xFFFF else 1  # noqa: PLR2004 - beyond it UTF-16 needs two units
+        if units > limit:
+            return max(position, 1)
+    return len(text)
+
+
+def _seam(window: str) -> int:
+    """Give where to cut: the best kind of seam in the second half of the window, so that no part becomes a stub."""
+    half = len(window) // 2
+    for seams in _SEAMS:
+        ends = [at + len(seam) for seam in seams if (at := window.rfind(seam, half)) >= 0]
+        if ends:
+            return max(ends)
+    return len(window)
+
+
+def _message_id(body: Mapping[str, Any]) -> int:
+    try:
+        return int(body["message_id"])
+    except (KeyError, TypeError, ValueError):
+        raise DeliveryRefused("gone", "nobody knows which message to edit") from None
+
+
+def _keyboard(body: Mapping[str, Any]) -> InlineKeyboardMarkup | None:
+    rows = body.get("buttons")
+    if not rows:
+        return None
+    return InlineKeyboardMarkup(
+        [[InlineKeyboardButton(b["label"], callback_data=b.get("data"), url=b.get("url")) for b in row] for row in rows]
+    )

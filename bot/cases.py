@@ -1,0 +1,317 @@
+"""Use cases of cases: open, join, claim, reply, remedy, hand over, climb the ladder, show.
+
+What follows from what is `bot.desk.machine`'s to decide; here it is carried out: rows for the outbox, moments, the log.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_datetime
+
+from bot.desk import machine
+from bot.desk.routing import route
+from bot.desk.states import (
+    Case,
+    CaseEffect,
+    CaseEvent,
+    CaseIgnored,
+    Claimed,
+    CustomerConfirmed,
+    CustomerSaid,
+    CustomerSilent,
+    DueWarning,
+    HandedOver,
+    MoveCard,
+    PlanLadder,
+    PlanReask,
+    RemedyDone,
+    Replied,
+    ReplyToCustomer,
+    ShowCard,
+    StopLadder,
+    Thread,
+    UnhappyAgain,
+    Whisper,
+)
+from bot.flows.effects import OpenCase
+from bot.flows.events import Media
+from bot.messages import House, context_for, languages_for, note_down, phrase, remedy_label, tell_desk, write_to
+from bot.ports.channels import Card
+from bot.ports.inbound import CaseClaimed, CaseHandedOver, CaseRemedied, CaseReplied
+from bot.ports.records import Conversation, Customer, Moment, Promise, Sale
+from bot.ports.store import UnitOfWork
+from bot.sales import plan_starts
+
+
+def open_of(uow: UnitOfWork, sale_id: str) -> Case | None:
+    """Give the case of a sale that is not confirmed yet, if there is one. A sale has at most one."""
+    return next((case for case in uow.cases_of(sale_id) if case.status != "confirmed"), None)
+
+
+def at_work(case: Case | None) -> bool:
+    """Tell whether people are at it, so that the bot asks nothing meanwhile."""
+    return case is not None and case.status in ("open", "claimed", "call")
+
+
+def open_or_join(
+    uow: UnitOfWork,
+    house: House,
+    sale: Sale,
+    conversation: Conversation | None,
+    effect: OpenCase,
+    now: datetime,
+) -> Case:
+    """Make an unhappy reply a case, or let it join the sale's open one; after a remedy that reopens it a rung higher."""
+    said = told(effect.said, effect.media)
+    factor = _worst(effect)
+    existing = uow.case(conversation.case_id) if conversation and conversation.case_id else open_of(uow, sale.id)
+    if existing is not None:
+        event: CaseEvent = CustomerSaid(said)
+        if effect.reason == "unhappy" or existing.status == "confirmed":
+            event = UnhappyAgain(said, factor, effect.touchpoint)
+        return happen(uow, house, existing, event, now)
+    promise = _promise(uow.promises_of(sale.id), factor, effect.touchpoint, now)
+    made_at = promise.touchpoint if promise and factor == "promise" else None
+    where = route(
+        house.shop,
+        touchpoint=effect.touchpoint,
+        factor=factor,
+        tags=[tag for item in sale.items for tag in item.get("tags", ())],
+        promise_touchpoint=made_at,
+    )
+    case, effects = machine.open_case(
+        id=house.new_id(),
+        sale_id=sale.id,
+        customer_id=sale.customer_id,
+        conversation_id=conversation.id if conversation else "",
+        route=where,
+        reason=effect.reason,
+        said=said,
+        factor=factor,
+        touchpoint=effect.touchpoint,
+        promise_id=promise.id if promise else None,
+        shop=house.shop,
+        now=now,
+    )
+    uow.put_case(case)
+    note_down(
+        uow, now, "case.opened", sale_id=sale.id, case_id=case.id, team=case.team, why=case.why_team, said=said,
+        due_at=case.due_at.isoformat(),
+    )  # fmt: skip
+    _carry_out(uow, house, case, effects, now)
+    return case
+
+
+def happen(uow: UnitOfWork, house: House, case: Case, event: CaseEvent, now: datetime) -> Case:
+    """Let something happen to a case, carry out what follows, and give the case as it then is."""
+    after, effects = _decide(house, case, event, now)
+    if after != case:
+        uow.put_case(after)
+    if not any(isinstance(effect, CaseIgnored) for effect in effects):
+        kind = "case." + type(event).__name__.lower()
+        note_down(
+            uow, now, kind, sale_id=case.sale_id, case_id=case.id,
+            status=after.status, **{k: v for k, v in asdict(event).items() if v is not None},
+        )  # fmt: skip
+    _carry_out(uow, house, after, effects, now)
+    if after.status == "confirmed" and case.status != "confirmed":
+        uow.release_held(case.sale_id, now)
+    return after
+
+
+def _decide(house: House, case: Case, event: CaseEvent, now: datetime) -> tuple[Case, Sequence[CaseEffect]]:
+    transition = machine.decide(case, event, house.shop, now)
+    return transition.case, transition.effects
+
+
+def staff(
+    uow: UnitOfWork,
+    house: House,
+    action: CaseClaimed | CaseReplied | CaseRemedied | CaseHandedOver,
+    now: datetime,
+) -> str | None:
+    """Let a member of staff act. Gives why nothing came of it, or None.
+
+    No action leads to ``confirmed``: only the customer's own answer does (rule 1).
+    """
+    case = uow.case(action.case_id)
+    if case is None:
+        return f"there is no case {action.case_id}"
+    uow.customer(case.customer_id)
+    case = uow.case(action.case_id) or case
+    match action:
+        case CaseClaimed():
+            happen(uow, house, case, Claimed(action.by), now)
+        case CaseReplied():
+            note_down(uow, now, "staff.named", case_id=case.id, by=action.by, name=action.name)
+            uow.put_note(f"staff:{action.by}", action.name)
+            happen(uow, house, case, Replied(action.by, action.text), now)
+        case CaseRemedied():
+            happen(uow, house, case, RemedyDone(action.by, action.kind, action.note), now)
+        case CaseHandedOver():
+            if not house.shop.has_team(action.team):
+                return f"there is no team {action.team}"
+            happen(uow, house, case, HandedOver(action.by, action.team, action.reason), now)
+    return None
+
+
+def tell(uow: UnitOfWork, house: House, case: Case, text: str, media: Sequence[Media], now: datetime) -> None:
+    """Pass further words of the customer on to the case."""
+    happen(uow, house, case, CustomerSaid(told(text, media)), now)
+
+
+def confirm(uow: UnitOfWork, house: House, case: Case, now: datetime) -> None:
+    """The customer said that it is right now. Called for nothing but the customer's own tap (rule 1)."""
+    happen(uow, house, case, CustomerConfirmed(), now)
+
+
+def silent(uow: UnitOfWork, house: House, case: Case, now: datetime) -> None:
+    """The customer did not answer after the remedy: unconfirmed, never solved."""
+    happen(uow, house, case, CustomerSilent(), now)
+
+
+def ladder(uow: UnitOfWork, house: House, moment: Moment, now: datetime) -> str | None:
+    """A moment of the ladder has come; the case's state is looked at again. Gives why nothing came of it, or None."""
+    case = uow.case(moment.case_id or "")
+    if case is None:
+        return "the case is gone"
+    _, effects = _decide(house, case, DueWarning(moment.data["stage"]), now)
+    for effect in effects:
+        if isinstance(effect, CaseIgnored):
+            return effect.reason
+    happen(uow, house, case, DueWarning(moment.data["stage"]), now)
+    return None
+
+
+def told(text: str, media: Sequence[Media]) -> str:
+    """Put words and things that are not words into one line for staff."""
+    things = [f"[{each.kind}]" + (f" {each.caption}" if each.caption and each.caption != text else "") for each in media]
+    return " ".join(part for part in (text, *things) if part)
+
+
+def _worst(effect: OpenCase) -> str | None:
+    return min(effect.factors, key=lambda name: effect.factors[name]).value if effect.factors else None
+
+
+def _promise(
+    promises: Sequence[Promise], factor: str | None, touchpoint: str | None, now: datetime
+) -> Promise | None:
+    """Find the promise concerned: the one made for this touchpoint, else one that is past its time, else a lone one."""
+    for fits in (
+        lambda each: touchpoint is not None and each.touchpoint == touchpoint,
+        lambda each: factor == "promise" and each.due_at is not None and each.due_at <= now,
+        lambda each: factor == "promise" and len(promises) == 1,
+    ):
+        for each in promises:
+            if fits(each):
+                return each
+    return None
+
+
+# Carrying out ------------------------------------------------------------------------------------------------------
+
+
+def _carry_out(uow: UnitOfWork, house: House, case: Case, effects: Sequence[CaseEffect], now: datetime) -> None:
+    for effect in effects:
+        match effect:
+            case ShowCard():
+                tell_desk(uow, house, case, "card", now)
+            case MoveCard():
+                tell_desk(uow, house, case, "card", now, moved_to=effect.team)
+            case Thread():
+                tell_desk(uow, house, case, "thread", now, text=effect.text, mention=effect.mention)
+            case Whisper():
+                tell_desk(uow, house, case, "whisper", now, user=effect.to, text=effect.text)
+            case ReplyToCustomer():
+                _reply(uow, house, case, effect, now)
+            case PlanReask():
+                sale = uow.sale(case.sale_id)
+                if sale is not None:
+                    occurrence = f"{case.id}:{case.cycle}:{len(case.remedies)}"
+                    plan_starts(uow, house, sale, on="remedy.done", at=effect.at, occurrence=occurrence, case=case)
+            case PlanLadder():
+                key = f"ladder:{case.id}:{case.cycle}:{effect.stage}:{effect.at.isoformat()}"
+                uow.plan(
+                    Moment(
+                        key=key, kind="ladder", due_at=effect.at, sale_id=case.sale_id, case_id=case.id,
+                        data={"stage": effect.stage},
+                    )  # fmt: skip
+                )
+            case StopLadder():
+                uow.drop_moments(case_id=case.id, kinds=("ladder",), reason="answered")
+            case CaseIgnored():
+                pass
+
+
+def _reply(uow: UnitOfWork, house: House, case: Case, effect: ReplyToCustomer, now: datetime) -> None:
+    customer = uow.customer(case.customer_id)
+    if customer is None or customer.chat_id is None:
+        tell_desk(uow, house, case, "thread", now, text="⚠️ Not sent: the customer has not linked a chat.")
+        return
+    name = uow.note(f"staff:{effect.by}") or house.shop.name
+    context = context_for(house, customer, uow.sale(case.sale_id), case=case, staff={"name": name}, text=effect.text)
+    write_to(
+        uow, house, customer, kind="staff_reply", text=phrase(house, customer, "staff_reply", context), now=now,
+        sale_id=case.sale_id, case_id=case.id, plain=effect.text,
+    )  # fmt: skip
+
+
+# Showing -----------------------------------------------------------------------------------------------------------
+
+
+def card(uow: UnitOfWork, house: House, case: Case, now: datetime) -> Card:
+    """Gather what the card of a case shows now, in plain words."""
+    customer = uow.customer(case.customer_id) or Customer(case.customer_id)
+    sale = uow.sale(case.sale_id) or Sale(case.sale_id, case.customer_id)
+    promise = next((each for each in uow.promises_of(sale.id) if each.id == case.promise_id), None)
+    team = house.shop.team(case.team)
+    zone = str(team.calendar.zone)
+    remedies = [f"{remedy_label(house, None, each.kind)} – {each.note}" for each in case.remedies]
+    return Card(
+        case_id=case.id,
+        status=case.status,
+        team=team.name,
+        why_team=case.why_team,
+        customer=customer.name or customer.id,
+        language=next(iter(languages_for(house, customer)), ""),
+        sale_id=sale.id,
+        bought=sale.summary or ", ".join(str(item.get("name")) for item in sale.items),
+        promise=_promise_line(promise, zone),
+        said=case.said,
+        factor=case.factor,
+        touchpoint=case.touchpoint,
+        cycle=case.cycle,
+        due=clock_time(case.due_at, zone),
+        due_reason=case.due_reason,
+        overdue=case.answered_at is None and case.status in ("open", "claimed") and case.due_at < now,
+        claimed_by=case.claimed_by,
+        remedy="; ".join(remedies) or None,
+        reachable=customer.chat_id is not None and not customer.unreachable_at and not customer.stopped_at,
+        history=_history(uow, sale),
+    )
+
+
+def clock_time(at: datetime, zone: str) -> str:
+    """Write a time for staff: ``Mon 23 Nov 10:00``."""
+    return format_datetime(at, "EEE d MMM HH:mm", tzinfo=ZoneInfo(zone), locale="en")
+
+
+def _promise_line(promise: Promise | None, zone: str) -> str | None:
+    if promise is None:
+        return None
+    parts = [promise.text]
+    if promise.due_at:
+        parts.append(f"by {clock_time(promise.due_at, zone)}")
+    if promise.made_by or promise.touchpoint:
+        parts.append(f"promised by {promise.made_by or promise.touchpoint}")
+    return ", ".join(parts)
+
+
+def _history(uow: UnitOfWork, sale: Sale) -> str:
+    verdicts = uow.verdicts_of(sale.id)
+    words = [f"{each.flow.replace('_', ' ')}: {each.choice or 'words'}" for each in verdicts[-4:]]
+    return f"{sale.stage}; " + (", ".join(words) if words else "first reply")
+
+

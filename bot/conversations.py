@@ -1,0 +1,510 @@
+"""Use cases of conversations: begin, receive, a moment has come.
+
+Each loads what it needs, lets `bot.flows.engine.step` decide, and carries the effects out as rows. What a customer
+says is never lost: whatever no conversation can take becomes a case, so that a person looks at it (rule 4).
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from bot import cases
+from bot.flows.effects import (
+    Acknowledge,
+    CloseQuestion,
+    CompleteSale,
+    Effect,
+    Finish,
+    Ignored,
+    OpenCase,
+    RecordVerdict,
+    SendQuestion,
+    SendReminder,
+    SendText,
+    StartTimer,
+    StopTimers,
+    TellCase,
+)
+from bot.flows.engine import step
+from bot.flows.events import Begun, Event, Media, Stopped, Tapped, TimerFired, Unreachable, Withdrawn, Wrote
+from bot.flows.model import Ask, Flow, Say
+from bot.flows.render import render
+from bot.flows.state import State
+from bot.messages import (
+    LATER,
+    ORDINARY,
+    URGENT,
+    House,
+    context_for,
+    languages_for,
+    note_down,
+    phrase,
+    speak,
+    write_to,
+)
+from bot.ports.records import Conversation, Customer, Moment, Outgoing, Promise, Sale, Verdict
+from bot.ports.store import UnitOfWork
+from bot.sales import after
+
+REPLIES = (Tapped, Wrote)
+"""Events that are the customer's own doing: what answers them needs no further consent and no quiet hours."""
+
+
+# A moment has come ------------------------------------------------------------------------------------------------
+
+
+def moment_came(uow: UnitOfWork, house: House, moment: Moment, now: datetime) -> None:
+    """Do what a due moment asks for, and settle it with one visible reason where nothing came of it."""
+    if moment.id is None:
+        return
+    if moment.kind == "ladder":
+        reason = cases.ladder(uow, house, moment, now)
+        uow.settle(moment.id, "dropped" if reason else "done", reason)
+        return
+    if moment.kind == "start":
+        state, reason = _begin(uow, house, moment, now)
+        uow.settle(moment.id, state, reason)
+        return
+    conversation = uow.conversation(moment.conversation_id or "")
+    if conversation is None:
+        uow.settle(moment.id, "dropped", "the conversation is gone")
+        return
+    uow.customer(conversation.customer_id)
+    uow.settle(moment.id, "done")
+    advance(uow, house, conversation, TimerFired(moment.kind, moment.data.get("turn", 0)), now)
+
+
+def _begin(uow: UnitOfWork, house: House, moment: Moment, now: datetime) -> tuple[str, str | None]:
+    sale = uow.sale(moment.sale_id)
+    customer = uow.customer(sale.customer_id) if sale else None
+    flow = house.flows.flows.get(moment.data["flow"])
+    if sale is None or customer is None:
+        return "dropped", "the sale is gone"
+    if flow is None:
+        return "held", f"there is no flow {moment.data['flow']} any more"
+    verdict = may_begin(house, flow, moment, sale, customer, uow, now)
+    if verdict is not None:
+        return verdict
+    conversation = Conversation(
+        id=house.new_id(),
+        key=moment.key,
+        sale_id=sale.id,
+        customer_id=customer.id,
+        flow=flow.name,
+        version=flow.version,
+        state=State(),
+        started_at=now,
+        expires_at=datetime.fromisoformat(moment.data["expires_at"]),
+        cycle=moment.data.get("cycle", 1),
+        case_id=moment.case_id,
+    )
+    uow.put_flow(flow.name, flow.version, flow.source, now)
+    uow.put_conversation(conversation)
+    note_down(
+        uow, now, "conversation.begun", sale_id=sale.id, customer_id=customer.id,
+        flow=flow.name, version=flow.version, conversation=conversation.id,
+    )  # fmt: skip
+    advance(uow, house, conversation, Begun(moment.data["step"]), now)
+    return "done", None
+
+
+def may_begin(
+    house: House, flow: Flow, moment: Moment, sale: Sale, customer: Customer, uow: UnitOfWork, now: datetime
+) -> tuple[str, str] | None:
+    """Tell why a conversation may not begin now: ``("dropped" | "held", reason)``; None if it may."""
+    unless = set(moment.data.get("unless", ()))
+    ended = {"order.cancelled", "order.returned"} - {moment.data["on"]}
+    happened = sorted((unless | ended) & set(sale.happened))
+    if happened:
+        return "dropped", f"{happened[0]} happened"
+    if sale.confirmed_at is not None:
+        return "dropped", "the sale is complete"
+    if datetime.fromisoformat(moment.data["expires_at"]) <= now:
+        return "dropped", "its time is past: it expired before it could be sent"
+    if uow.conversation_by_key(moment.key) is not None:
+        return "dropped", "it began before"
+    case = uow.case(moment.case_id) if moment.case_id else None
+    if case is not None and case.status != "remedied":
+        return "dropped", f"the case is {case.status}"
+    if "case.open" in unless and cases.at_work(cases.open_of(uow, sale.id)):
+        return "held", "a case is open"
+    return held_back(flow, sale, customer, uow)
+
+
+def held_back(flow: Flow, sale: Sale, customer: Customer, uow: UnitOfWork) -> tuple[str, str] | None:
+    """Tell what a conversation waits for, if anything; some event of the sale or the customer frees it."""
+    reasons: Sequence[tuple[bool, str]] = (
+        (customer.chat_id is None, "the customer has not linked a chat"),
+        (customer.stopped_at is not None, "the customer said /stop"),
+        (customer.unreachable_at is not None, "the customer blocked the bot"),
+        (not customer.consents.get(flow.purpose, False), f"no consent for {flow.purpose}"),
+        (sale.paused, "the sale is paused"),
+        (_asks(flow) and _open_question(uow, sale) is not None, "another question is open"),
+    )
+    return next((("held", reason) for applies, reason in reasons if applies), None)
+
+
+def _asks(flow: Flow) -> bool:
+    return any(isinstance(each, Ask) for each in flow.steps.values())
+
+
+def _open_question(uow: UnitOfWork, sale: Sale) -> Conversation | None:
+    return next((each for each in uow.conversations_of(sale.id) if each.state.status == "asking"), None)
+
+
+# The customer said something ------------------------------------------------------------------------------------
+
+
+def tapped(uow: UnitOfWork, house: House, customer: Customer, data: str, now: datetime) -> str | None:
+    """Take a tap on an answer button. Gives why nothing came of it, or None.
+
+    The button's data is ``a:CONVERSATION:TURN:CHOICE``; whoever taps must own the conversation.
+    """
+    try:
+        _, conversation_id, turn, choice = data.split(":")
+        event = Tapped(int(turn), int(choice))
+    except ValueError:
+        return "this button is not one of ours"
+    conversation = uow.conversation(conversation_id)
+    if conversation is None:
+        return "the conversation of this button is gone"
+    if conversation.customer_id != customer.id and conversation.customer_id not in _former(uow, customer):
+        return "this button belongs to somebody else"
+    _touch(uow, customer, now)
+    return advance(uow, house, conversation, event, now)
+
+
+def _former(uow: UnitOfWork, customer: Customer) -> set[str]:
+    return {sale.customer_id for sale in uow.sales_of(customer.id)}
+
+
+def wrote(
+    uow: UnitOfWork, house: House, customer: Customer, text: str, media: Sequence[Media], now: datetime
+) -> str | None:
+    """Take words, pictures, voice: to the open question, else to the open case, else to the newest conversation."""
+    _touch(uow, customer, now)
+    sales = uow.sales_of(customer.id)
+    if not sales:
+        return "the customer has no sale"
+    conversation = _meant(uow, sales)
+    if conversation is not None:
+        return advance(uow, house, conversation, Wrote(text, tuple(media)), now)
+    sale = sales[0]
+    note_down(uow, now, "customer.wrote", sale_id=sale.id, customer_id=customer.id, text=text)
+    effect = OpenCase("unclear", "", {}, None, text, tuple(media))
+    case = cases.open_or_join(uow, house, sale, None, effect, now)
+    said = phrase(house, customer, "ack_passed_on", context_for(house, customer, sale, case=case))
+    write_to(uow, house, customer, kind="answer", text=said, now=now, sale_id=sale.id)
+    return None
+
+
+def _meant(uow: UnitOfWork, sales: Sequence[Sale]) -> Conversation | None:
+    found = [each for sale in sales for each in uow.conversations_of(sale.id)]
+    asking = [each for each in found if each.state.status == "asking"]
+    if asking:
+        return max(asking, key=lambda each: each.started_at)
+    for sale in sales:
+        case = cases.open_of(uow, sale.id)
+        if case is not None:
+            own = [each for each in found if each.id == case.conversation_id]
+            return own[0] if own else None
+    return max(found, key=lambda each: each.started_at, default=None)
+
+
+def _touch(uow: UnitOfWork, customer: Customer, now: datetime) -> None:
+    uow.put_customer(replace(customer, last_wrote_at=now, unreachable_at=None))
+
+
+def stop(uow: UnitOfWork, house: House, customer: Customer, now: datetime) -> None:
+    """End whatever the bot would still say to this customer; only they can undo it. Cases stay, and staff is told."""
+    for sale in uow.sales_of(customer.id):
+        end_all(uow, house, sale, Stopped(), now)
+        case = cases.open_of(uow, sale.id)
+        if case is not None:
+            cases.tell(uow, house, case, "🔕 The customer said /stop: the bot can no longer write to them.", (), now)
+
+
+def end_all(uow: UnitOfWork, house: House, sale: Sale, event: Event, now: datetime) -> None:
+    """Let something happen to every unfinished conversation of a sale."""
+    for conversation in uow.conversations_of(sale.id):
+        if conversation.state.status != "finished":
+            advance(uow, house, conversation, event, now)
+
+
+def withdraw(uow: UnitOfWork, house: House, sale: Sale, reason: str, now: datetime) -> None:
+    """The order was cancelled or returned: ask nothing more that was begun before."""
+    end_all(uow, house, sale, Withdrawn(reason), now)
+
+
+def unreachable(uow: UnitOfWork, house: House, conversation_id: str, reason: str, now: datetime) -> None:
+    """A message was refused for good: the conversation it belongs to ends."""
+    conversation = uow.conversation(conversation_id)
+    if conversation is not None:
+        advance(uow, house, conversation, Unreachable(reason), now)
+
+
+# One step, carried out -----------------------------------------------------------------------------------------
+
+
+def advance(uow: UnitOfWork, house: House, conversation: Conversation, event: Event, now: datetime) -> str | None:
+    """Let one event happen to a conversation and carry the effects out. Gives why it was ignored, or None."""
+    flow = house.pinned(uow, conversation.flow, conversation.version)
+    sale = uow.sale(conversation.sale_id)
+    customer = uow.customer(conversation.customer_id)
+    if customer is not None and customer.extra.get("same_as"):
+        customer = uow.customer(customer.extra["same_as"])
+    if flow is None or sale is None or customer is None:
+        return "the flow version, sale or customer of this conversation cannot be read any more"
+    transition = step(flow, conversation.state, event, now)
+    ignored = next((each.reason for each in transition.effects if isinstance(each, Ignored)), None)
+    if transition.state != conversation.state:
+        uow.put_conversation(replace(conversation, state=transition.state))
+    carrier = _Carrier(uow, house, flow, sale, customer, replace(conversation, state=transition.state), event, now)
+    for effect in transition.effects:
+        carrier.carry_out(effect)
+    if conversation.state.status == "asking" and transition.state.status == "finished":
+        uow.release_held(sale.id, now)
+    return ignored
+
+
+class _Carrier:
+    """Carries the effects of one step out, in their order; what one finds out (the case), the next may say."""
+
+    def __init__(
+        self,
+        uow: UnitOfWork,
+        house: House,
+        flow: Flow,
+        sale: Sale,
+        customer: Customer,
+        conversation: Conversation,
+        event: Event,
+        now: datetime,
+    ) -> None:
+        self.uow, self.house, self.flow, self.now = uow, house, flow, now
+        self.sale, self.customer, self.conversation = sale, customer, conversation
+        self.live = isinstance(event, REPLIES)
+        self.promises: list[Promise] = uow.promises_of(sale.id)
+        self.case = uow.case(conversation.case_id) if conversation.case_id else cases.open_of(uow, sale.id)
+
+    def carry_out(self, effect: Effect) -> None:
+        match effect:
+            case SendQuestion():
+                self._question(effect)
+            case SendReminder():
+                self._reminder(effect)
+            case SendText():
+                self._text(effect)
+            case Acknowledge():
+                text = phrase(self.house, self.customer, f"ack_{effect.kind}", self._context())
+                self._write("answer", text, key=f"{self.conversation.id}:ack{self.house.new_id()}")
+            case CloseQuestion():
+                self._close(effect)
+            case RecordVerdict():
+                self._verdict(effect)
+            case OpenCase():
+                self.case = cases.open_or_join(
+                    self.uow, self.house, self.sale, self.conversation, effect, self.now
+                )
+            case TellCase():
+                self._tell(effect)
+            case StartTimer():
+                self._timer(effect)
+            case StopTimers():
+                self.uow.drop_moments(
+                    conversation_id=self.conversation.id, kinds=effect.kinds, reason="no longer needed"
+                )
+            case CompleteSale():
+                self._complete()
+            case Finish():
+                self._finish(effect)
+            case Ignored():
+                pass
+
+    def _context(self) -> dict[str, Any]:
+        return context_for(self.house, self.customer, self.sale, self.promises, self.case)
+
+    def _write(self, kind: Any, text: str, **more: Any) -> None:
+        write_to(
+            self.uow, self.house, self.customer, kind=kind, text=text, now=self.now, sale_id=self.sale.id,
+            conversation_id=self.conversation.id, **more,
+        )  # fmt: skip
+
+    def _buttons(self, ask: Ask, turn: int) -> list[tuple[str, str]]:
+        wanted = languages_for(self.house, self.customer)
+        return [
+            (render(choice.label, wanted, self._context()), f"a:{self.conversation.id}:{turn}:{number}")
+            for number, choice in enumerate(ask.choices)
+        ]
+
+    def _question(self, effect: SendQuestion) -> None:
+        ask = self.flow.steps[effect.step]
+        if not isinstance(ask, Ask):
+            return
+        timers: dict[str, Any] = {"silence": str(ask.silence.after)}
+        if ask.remind and ask.remind.times:
+            timers["remind"] = str(ask.remind.after)
+        self._write(
+            "question",
+            speak(self.house, self.customer, ask.texts, self._context()),
+            key=f"{self.conversation.id}:q{effect.turn}",
+            buttons=self._buttons(ask, effect.turn),
+            turn=effect.turn,
+            timers=timers,
+            purpose=None if self.live else self.flow.purpose.value,
+            priority=URGENT if self.live else ORDINARY,
+            expires_at=self.conversation.expires_at,
+        )
+
+    def _reminder(self, effect: SendReminder) -> None:
+        ask = self.flow.steps[effect.step]
+        if not isinstance(ask, Ask) or ask.remind is None:
+            return
+        text = speak(self.house, self.customer, ask.remind.texts or ask.texts, self._context())
+        if not ask.remind.texts:
+            text = phrase(self.house, self.customer, "reminder", {**self._context(), "text": text})
+        more = {"remind": str(ask.remind.after)} if effect.nth < ask.remind.times else {}
+        self._write(
+            "reminder",
+            text,
+            key=f"{self.conversation.id}:q{effect.turn}:r{effect.nth}",
+            buttons=self._buttons(ask, effect.turn),
+            turn=effect.turn,
+            timers=more,
+            purpose=self.flow.purpose.value,
+            priority=LATER,
+            expires_at=self.conversation.expires_at,
+        )
+
+    def _text(self, effect: SendText) -> None:
+        say = self.flow.steps[effect.step]
+        if not isinstance(say, Say):
+            return
+        self._write(
+            "answer" if self.live else "notice",
+            speak(self.house, self.customer, say.texts, self._context()),
+            key=f"{self.conversation.id}:s{effect.visit}",
+            purpose=None if self.live else self.flow.purpose.value,
+            priority=URGENT if self.live else ORDINARY,
+            expires_at=self.conversation.expires_at,
+        )
+
+    def _asked_with(self, turn: int) -> list[Outgoing]:
+        return [
+            message
+            for message in self.uow.outgoing_of(self.sale.id)
+            if message.conversation_id == self.conversation.id
+            and message.turn == turn
+            and message.kind in ("question", "reminder")
+        ]
+
+    def _close(self, effect: CloseQuestion) -> None:
+        """Replace the keyboards of a question by the choice made; what was not sent yet never will be."""
+        ask = self.flow.steps.get(effect.step)
+        label = ""
+        if isinstance(ask, Ask) and effect.choice is not None:
+            label = render(ask.choices[effect.choice].label, languages_for(self.house, self.customer), self._context())
+        for message in self._asked_with(effect.turn):
+            if message.state in ("waiting", "held"):
+                self.uow.put_outgoing(replace(message, state="dropped", reason="the question is closed"))
+            elif message.external and "buttons" in message.body:
+                text = f"{message.body['text']}\n\n➜ {label}" if label else None
+                self._write("edit", text or "", message_id=int(message.external)) if text else self._take_away(message)
+
+    def _take_away(self, message: Outgoing) -> None:
+        write_to(
+            self.uow, self.house, self.customer, kind="edit", text=None, now=self.now, sale_id=self.sale.id,
+            conversation_id=self.conversation.id, message_id=int(message.external or 0),
+        )  # fmt: skip
+
+    def _verdict(self, effect: RecordVerdict) -> None:
+        factors = {factor.value: value for factor, value in effect.factors.items()}
+        media = tuple({"kind": each.kind, "file_id": each.file_id, "caption": each.caption} for each in effect.media)
+        self.uow.add_verdict(
+            Verdict(
+                self.sale.id,
+                self.conversation.id,
+                self.flow.name,
+                effect.step,
+                effect.choice,
+                factors,
+                effect.touchpoint,
+                effect.text,
+                media,
+                self.conversation.cycle,
+                self.now,
+            )
+        )
+        self.sale = replace(
+            self.sale, factors={**self.sale.factors, **factors}, answered_at=self.sale.answered_at or self.now
+        )
+        self.uow.put_sale(self.sale)
+        note_down(
+            self.uow, self.now, "verdict", sale_id=self.sale.id, customer_id=self.customer.id,
+            flow=self.flow.name, step=effect.step, choice=effect.choice, factors=factors, text=effect.text,
+            media=list(media), cycle=self.conversation.cycle,
+        )  # fmt: skip
+        if "promise" in factors:
+            self._judge_promises(factors["promise"], effect.touchpoint)
+
+    def _judge_promises(self, kept: float, touchpoint: str | None) -> None:
+        """Write down which promises the customer spoke of: all that are due where they are kept, else the one broken."""
+        for promise in self.promises:
+            concerned = promise.touchpoint == touchpoint or len(self.promises) == 1
+            due = promise.due_at is None or promise.due_at <= self.now
+            if kept == 1 and due and promise.state == "open":
+                self.uow.put_promise(replace(promise, state="kept"))
+            elif kept == 0 and (concerned or (promise.due_at is not None and due)):
+                self.uow.put_promise(replace(promise, state="broken"))
+        self.promises = self.uow.promises_of(self.sale.id)
+
+    def _tell(self, effect: TellCase) -> None:
+        case = self.case or cases.open_of(self.uow, self.sale.id)
+        if case is None:
+            unclear = OpenCase("unclear", "", {}, None, effect.text, effect.media)
+            self.case = cases.open_or_join(self.uow, self.house, self.sale, self.conversation, unclear, self.now)
+            return
+        cases.tell(self.uow, self.house, case, effect.text, effect.media, self.now)
+        self.case = self.uow.case(case.id)
+
+    def _timer(self, effect: StartTimer) -> None:
+        due = after(self.house, effect.after, self.now)
+        if effect.kind == "expire" and self.conversation.expires_at is not None:
+            due = self.conversation.expires_at
+        plan_timer(self.uow, self.conversation, effect.kind, effect.turn, due)
+
+    def _complete(self) -> None:
+        """Complete the sale on the customer's own word; what a case still waits for comes first."""
+        if self.conversation.case_id and self.case is not None:
+            cases.confirm(self.uow, self.house, self.case, self.now)
+        case = cases.open_of(self.uow, self.sale.id)
+        if case is not None:
+            cases.tell(self.uow, self.house, case, "👍 The customer says that they have what they wanted.", (), self.now)
+            note_down(self.uow, self.now, "sale.complete_waits", sale_id=self.sale.id, case_id=case.id)
+            return
+        self.sale = replace(self.sale, confirmed_at=self.sale.confirmed_at or self.now)
+        self.uow.put_sale(self.sale)
+        note_down(self.uow, self.now, "sale.complete", sale_id=self.sale.id, customer_id=self.customer.id)
+
+    def _finish(self, effect: Finish) -> None:
+        if self.conversation.case_id and effect.outcome in ("silent", "expired") and self.case is not None:
+            cases.silent(self.uow, self.house, self.case, self.now)
+        note_down(
+            self.uow, self.now, "conversation.finished", sale_id=self.sale.id,
+            flow=self.flow.name, conversation=self.conversation.id, outcome=effect.outcome, reason=effect.reason,
+        )  # fmt: skip
+
+
+def plan_timer(uow: UnitOfWork, conversation: Conversation, kind: Any, turn: int, due_at: datetime) -> None:
+    """Plan that a conversation wakes at `due_at`."""
+    uow.plan(
+        Moment(
+            key=f"{conversation.id}:{kind}:{turn}:{int(due_at.timestamp())}",
+            kind=kind,
+            due_at=due_at,
+            sale_id=conversation.sale_id,
+            conversation_id=conversation.id,
+            data={"turn": turn},
+        )
+    )

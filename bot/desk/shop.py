@@ -1,0 +1,153 @@
+"""What a shop has told us about itself: frozen values that are already valid, with every default filled in.
+
+Reading them from the text of a shop.yaml is `bot.desk.shop_yaml`'s.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import time, timedelta
+from typing import TypeAlias
+
+from bot.desk.working_time import Calendar
+from bot.durations import Duration
+
+Texts: TypeAlias = Mapping[str, str]
+"""Words per language code."""
+
+FALLBACK = "fallback"
+"""The team of whatever nobody answers for: the fallback channel."""
+
+_AT_ONCE = Duration()
+_ONE_BUSINESS_DAY = Duration(business_days=1)
+
+FACTORS = ("promise", "service", "clarity", "quality")
+
+DEFAULT_TOUCHPOINTS: Mapping[str, Texts] = {
+    "invoice": {"en": "Invoice", "da": "Faktura"},
+    "site": {"en": "Web site", "da": "Hjemmeside"},
+    "mail": {"en": "E-mail", "da": "E-mail"},
+    "seller": {"en": "Seller", "da": "Sælger"},
+    "material": {"en": "Printed material", "da": "Trykt materiale"},
+    "reception": {"en": "Reception", "da": "Reception"},
+    "packaging": {"en": "Packaging", "da": "Emballage"},
+    "delivery": {"en": "Delivery", "da": "Levering"},
+    "product": {"en": "Product", "da": "Vare"},
+    "support": {"en": "Support", "da": "Kundeservice"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RemedyKind:
+    """A way of putting things right: its label per language, and how long after it the customer is asked again."""
+
+    label: Texts
+    reask_after: Duration = _AT_ONCE
+
+
+DEFAULT_REMEDIES: Mapping[str, RemedyKind] = {
+    "refund": RemedyKind({"en": "Refund", "da": "Pengene retur"}),
+    "replacement": RemedyKind({"en": "Replacement", "da": "Ombytning"}),
+    "credit": RemedyKind({"en": "Credit", "da": "Tilgodebevis"}),
+    "explanation": RemedyKind({"en": "Explanation", "da": "Forklaring"}),
+    "visit": RemedyKind({"en": "Visit", "da": "Besøg"}),
+    "none": RemedyKind({"en": "No remedy possible", "da": "Kan ikke udbedres"}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """People with a Slack channel and a working calendar, and what they answer for.
+
+    `channel` is a channel id or ``#name``, `lead` and `members` are Slack user ids; no members: whoever is in the
+    channel.
+    `first_answer` is how soon an unhappy customer is to hear from a person, in the team's working time.
+    """
+
+    name: str
+    channel: str
+    calendar: Calendar
+    first_answer: Duration = _ONE_BUSINESS_DAY
+    lead: str | None = None
+    members: tuple[str, ...] = ()
+    touchpoints: frozenset[str] = frozenset()
+    factors: frozenset[str] = frozenset()
+    tags: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """When customers are left in peace.
+
+    No message of the bot's own accord between `quiet_from` and `quiet_to` (the customer's wall clock; equal: no quiet
+    hours), no second question within `ask_every` of the last, and none within `pause_after_talk` of the last word in a
+    talk.
+    """
+
+    quiet_from: time = time(21)
+    quiet_to: time = time(8, 30)
+    ask_every: timedelta = timedelta(hours=20)
+    pause_after_talk: timedelta = timedelta(hours=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """The targets that the firm set for itself: mean satisfaction and coverage (0…1), and the first answer."""
+
+    satisfaction: float = 0.9
+    coverage: float = 0.6
+    first_answer: Duration = _ONE_BUSINESS_DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """One shop, as its shop.yaml describes it, with every default filled in.
+
+    `languages` holds the default first. `time_zone` and `country` apply to customers whose own are not known.
+    `max_cycles` is how often a customer is asked about one case before a person calls. `link_expires_after` is the life
+    of an unused chat link; `messages_per_second` and `per_chat_per_second` are the send budget.
+
+    Source: one message a second per chat, thirty in all: https://core.telegram.org/bots/faq (read 2025-11).
+    """
+
+    name: str
+    languages: tuple[str, ...]
+    time_zone: str
+    country: str
+    teams: Mapping[str, Team]
+    fallback_channel: str
+    calendar: Calendar
+    cx_owner: str | None = None
+    ops_channel: str | None = None
+    touchpoints: Mapping[str, Texts] = field(default_factory=lambda: DEFAULT_TOUCHPOINTS)
+    remedies: Mapping[str, RemedyKind] = field(default_factory=lambda: DEFAULT_REMEDIES)
+    guards: Guards = Guards()
+    benchmark: Benchmark = Benchmark()
+    review_link: str | None = None
+    privacy_link: str | None = None
+    link_expires_after: timedelta = timedelta(days=60)
+    max_cycles: int = 3
+    messages_per_second: int = 30
+    per_chat_per_second: int = 1
+
+    def team(self, name: str) -> Team:
+        """Give the team of that name; for ``fallback``, or a team that is no more, the fallback channel."""
+        if name in self.teams:
+            return self.teams[name]
+        return Team(FALLBACK, self.fallback_channel, self.calendar, self.benchmark.first_answer, lead=self.cx_owner)
+
+    def has_team(self, name: str) -> bool:
+        """Tell whether a case can be handed to that name."""
+        return name in self.teams or name == FALLBACK
+
+    def touchpoint_label(self, key: str, language: str) -> str:
+        """Name a touchpoint in a language, or else in the shop's own, or else by its key."""
+        return self._in_language(self.touchpoints.get(key, {}), language, key)
+
+    def remedy_label(self, key: str, language: str) -> str:
+        """Name a remedy in a language, or else in the shop's own, or else by its key."""
+        remedy = self.remedies.get(key)
+        return self._in_language(remedy.label if remedy else {}, language, key)
+
+    def _in_language(self, texts: Texts, language: str, key: str) -> str:
+        wanted = (language, language.partition("-")[0], *self.languages, *texts)
+        return next((texts[code] for code in wanted if code in texts), key)

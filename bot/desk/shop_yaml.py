@@ -1,0 +1,252 @@
+"""Reading a shop.yaml: text in; a valid `Shop` out, or every problem with its line, column and mend.
+
+Pure; opening the file is the adapter's. Calendars and single values are read by `bot.desk.calendar_yaml` and
+`bot.desk.shop_values`.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+
+from babel import Locale
+
+from bot.desk.calendar_yaml import check_holidays, read_calendar
+from bot.desk.marked_yaml import Fields, Marked, read_marked
+from bot.desk.shop import (
+    DEFAULT_REMEDIES,
+    DEFAULT_TOUCHPOINTS,
+    FACTORS,
+    FALLBACK,
+    Benchmark,
+    Guards,
+    RemedyKind,
+    Shop,
+    Team,
+    Texts,
+)
+from bot.desk.shop_values import (
+    channel,
+    count,
+    fixed_length,
+    language,
+    link,
+    quiet_hours,
+    share,
+    slack_user,
+    time_zone,
+    working_length,
+)
+from bot.desk.working_time import Calendar
+from bot.durations import Duration, parse_duration
+from bot.errors import FlowError
+
+
+def parse_shop(text: str, *, file: str = "shop.yaml") -> Shop:
+    """Read the text of a shop.yaml.
+
+    Raises:
+        FlowError: the first of its problems, with line, column and what to do; `read_shop` gives all of them.
+    """
+    shop, problems = read_shop(text, file)
+    if shop is None:
+        raise problems[0]
+    return shop
+
+
+def read_shop(text: str, file: str = "shop.yaml") -> tuple[Shop | None, list[FlowError]]:
+    """Read the text of a shop.yaml; the shop (None where anything is wrong), and all problems in order."""
+    top = read_marked(text, file)
+    if top.complaints.found:
+        return None, top.complaints.found
+    if not top.is_mapping:
+        top.refuse("a shop.yaml holds settings, one `key: value` on each line", "copy the example and change it")
+        return None, top.complaints.found
+    shop = _shop(top)
+    problems = sorted(top.complaints.found, key=lambda problem: (problem.line, problem.column))
+    return (None if problems else shop), problems
+
+
+_SETTINGS = (
+    *("name", "languages", "time_zone", "country", "calendar", "teams", "cx_owner", "fallback_channel", "ops_channel"),
+    *("touchpoints", "remedies", "guards", "benchmark", "cases", "links", "limits"),
+)
+_REQUIRED = {
+    "name": "name: Vinhuset",
+    "languages": "languages: [da, en]",
+    "time_zone": "time_zone: Europe/Copenhagen",
+    "country": "country: DK",
+    "teams": 'teams: { service: { channel: "#service" } }',
+    "fallback_channel": 'fallback_channel: "#customers" (in quotation marks: # begins a comment)',
+}
+_NO_COUNTRIES = {"XA", "XB", "ZZ"}
+"""Codes of Babel's that stand for made-up places."""
+
+
+def _shop(top: Marked) -> Shop:
+    """Build the shop, with defaults standing in for whatever was refused."""
+    given = top.fields(*_SETTINGS)
+    for key, example in _REQUIRED.items():
+        if key not in given:
+            top.refuse(f"{key} is missing", f"write {example}")
+    languages = _languages(given.get("languages"))
+    zone = given.value("time_zone", time_zone, "UTC")
+    country = _country(given.get("country"))
+    calendar = read_calendar(given.get("calendar"), Calendar(zone, country=country or None))
+    check_holidays(given.get("calendar", given.get("country")), calendar)
+    touchpoints = _touchpoints(given.get("touchpoints"), languages)
+    benchmark = _benchmark(given)
+    links = given.section("links", "review", "privacy", "expire_after")
+    limits = given.section("limits", "messages_per_second", "per_chat_per_second")
+    return Shop(
+        name=given.value("name", str, ""),
+        languages=languages,
+        time_zone=zone,
+        country=country,
+        calendar=calendar,
+        teams=_teams(given.get("teams"), calendar, touchpoints, benchmark.first_answer),
+        cx_owner=given.value("cx_owner", slack_user, None),
+        fallback_channel=given.value("fallback_channel", channel, ""),
+        ops_channel=given.value("ops_channel", channel, None),
+        touchpoints=touchpoints,
+        remedies=_remedies(given.get("remedies"), languages),
+        guards=_guards(given),
+        benchmark=benchmark,
+        review_link=links.value("review", link, None),
+        privacy_link=links.value("privacy", link, None),
+        link_expires_after=links.value("expire_after", fixed_length, timedelta(days=60)),
+        max_cycles=given.section("cases", "max_cycles").value("max_cycles", count, 3),
+        messages_per_second=limits.value("messages_per_second", count, 30),
+        per_chat_per_second=limits.value("per_chat_per_second", count, 1),
+    )
+
+
+def _languages(given: Marked | None) -> tuple[str, ...]:
+    codes = [code for item in given.items() if (code := item.read(language, ""))] if given else []
+    return tuple(dict.fromkeys(codes)) or ("en",)
+
+
+def _country(given: Marked | None) -> str:
+    code = given.text() if given else None
+    if given is None or code is None:
+        return ""
+    known = [str(key) for key in Locale("en").territories if re.fullmatch("[A-Z]{2}", str(key))]
+    if code not in known or code in _NO_COUNTRIES:
+        given.suggest(code, f"{code!r} is not a country; write its two capital letters, such as DK", known)
+        return ""
+    return code
+
+
+def _teams(
+    given: Marked | None, calendar: Calendar, touchpoints: Mapping[str, Texts], first_answer: Duration
+) -> Mapping[str, Team]:
+    teams: dict[str, Team] = {}
+    claims = _Claims(touchpoints)
+    for place, name, value in given.entries() if given else ():
+        if name == FALLBACK:
+            place.refuse(
+                "no team can be called fallback", "that is what the fallback_channel is for; choose another name"
+            )
+        else:
+            teams[name] = _team(place, value, Team(name, "", calendar, first_answer), claims)
+    if given and given.is_mapping and not teams:
+        given.refuse("the shop needs at least one team", f"write {_REQUIRED['teams']}")
+    return teams
+
+
+def _team(place: Marked, value: Marked, default: Team, claims: "_Claims") -> Team:
+    given = value.fields("channel", "lead", "members", "calendar", "answers_for", "first_answer")
+    if "channel" not in given and (value.is_mapping or value.is_empty):
+        mend = f'write channel: "#{default.name}" (in quotation marks: # begins a comment), or the id of the channel'
+        place.refuse(f"team {default.name} has no channel", mend)
+    calendar = read_calendar(given.get("calendar"), default.calendar)
+    check_holidays(given.get("calendar"), calendar)
+    answers_for = given.section("answers_for", "touchpoints", "factors", "tags")
+    members = [item.read(slack_user, "") for item in given["members"].items()] if "members" in given else []
+    return Team(
+        name=default.name,
+        channel=given.value("channel", channel, ""),
+        calendar=calendar,
+        first_answer=given.value("first_answer", working_length, default.first_answer),
+        lead=given.value("lead", slack_user, None),
+        members=tuple(members),
+        touchpoints=claims.read("touchpoint", answers_for.get("touchpoints"), default.name),
+        factors=claims.read("factor", answers_for.get("factors"), default.name),
+        tags=claims.read("tag", answers_for.get("tags"), default.name),
+    )
+
+
+class _Claims:
+    """What each team answers for. Each thing has one team only, or nobody would know whose it is."""
+
+    def __init__(self, touchpoints: Iterable[str]) -> None:
+        self._known = {"touchpoint": tuple(touchpoints), "factor": FACTORS}
+        self._owners: dict[tuple[str, str], str] = {}
+
+    def read(self, kind: str, given: Marked | None, team: str) -> frozenset[str]:
+        """Read what `team` claims; tags are the shop's own words, touchpoints and factors must be known."""
+        claimed = set()
+        for item, word in given.words() if given else ():
+            owner = self._owners.setdefault((kind, word), team)
+            if word not in self._known.get(kind, (word,)):
+                item.suggest(word, f"{word!r} is not a {kind} of this shop", self._known[kind])
+            elif owner != team:
+                item.refuse(f"{kind} {word} is already answered for by team {owner}", "leave it with one of the two")
+            else:
+                claimed.add(word)
+        return frozenset(claimed)
+
+
+def _touchpoints(given: Marked | None, languages: tuple[str, ...]) -> Mapping[str, Texts]:
+    if given is None:
+        return DEFAULT_TOUCHPOINTS
+    if not given.is_mapping:
+        return {word: DEFAULT_TOUCHPOINTS.get(word, {}) for _, word in given.words()}
+    return {
+        key: DEFAULT_TOUCHPOINTS.get(key, {}) if value.is_empty else _texts(value, languages)
+        for _, key, value in given.entries()
+    }
+
+
+def _remedies(given: Marked | None, languages: tuple[str, ...]) -> Mapping[str, RemedyKind]:
+    if given is None:
+        return DEFAULT_REMEDIES
+    if not given.is_mapping:
+        return {word: DEFAULT_REMEDIES.get(word, RemedyKind({})) for _, word in given.words()}
+    remedies = {}
+    for _, key, value in given.entries():
+        default = DEFAULT_REMEDIES.get(key, RemedyKind({}))
+        fields = value.fields("label", "reask_after")
+        remedies[key] = RemedyKind(
+            label=_texts(fields["label"], languages) if "label" in fields else default.label,
+            reask_after=fields.value("reask_after", parse_duration, default.reask_after),
+        )
+    return remedies
+
+
+def _texts(given: Marked, languages: tuple[str, ...]) -> Texts:
+    """Read words per language; a single text is in the shop's first language."""
+    if not given.is_mapping:
+        return {languages[0]: given.text() or ""}
+    return {code: value.text() or "" for code, value in given.fields(*languages).items()}
+
+
+def _guards(shop: Fields) -> Guards:
+    default = Guards()
+    fields = shop.section("guards", "quiet_hours", "ask_every", "pause_after_talk")
+    start, end = fields.value("quiet_hours", quiet_hours, (default.quiet_from, default.quiet_to))
+    return Guards(
+        quiet_from=start,
+        quiet_to=end,
+        ask_every=fields.value("ask_every", fixed_length, default.ask_every),
+        pause_after_talk=fields.value("pause_after_talk", fixed_length, default.pause_after_talk),
+    )
+
+
+def _benchmark(shop: Fields) -> Benchmark:
+    default = Benchmark()
+    fields = shop.section("benchmark", "satisfaction", "coverage", "first_answer")
+    return Benchmark(
+        satisfaction=fields.value("satisfaction", share, default.satisfaction),
+        coverage=fields.value("coverage", share, default.coverage),
+        first_answer=fields.value("first_answer", working_length, default.first_answer),
+    )

@@ -1,0 +1,429 @@
+"""Drains the outbox: claim what is due, check every guard again, send through the adapter, mark it.
+
+*Delivery* means parcels here, so this room is called dispatch. What goes at most once (anything the bot itself says to a
+customer) is marked ``unknown`` when nobody can say whether it arrived; what goes at least once (a person's reply,
+anything for Slack, an edit) is repeated and says so.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from bot import cases, conversations, guards, retry
+from bot.durations import parse_duration
+from bot.errors import DeliveryDelayed, DeliveryRefused, DeliveryUnknown
+from bot.messages import House, note_down, phrase, tell_desk, zone_of
+from bot.pacing import Pacer
+from bot.ports.channels import Channel
+from bot.ports.records import Customer, Outgoing, Post, Sale
+from bot.ports.store import Database, UnitOfWork
+from bot.sales import after
+
+AT_MOST_ONCE = frozenset({"question", "reminder", "notice", "answer"})
+"""What the bot itself says to a customer. Telegram has no idempotency key, so an unknown outcome is never repeated."""
+
+LEASE = timedelta(minutes=10)
+"""How long a claimed message may take before its sender counts as dead."""
+
+LONGEST_WAIT = 5.0
+"""Seconds that a claimed message waits for its turn; a longer wait gives it back to the outbox."""
+
+LIVE = timedelta(minutes=30)
+"""How long an answer to the customer's own words counts as one; later it waits for an allowed hour like anything else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one attempt to send: exactly one of `external` (sent) and `error` is set."""
+
+    message: Outgoing
+    external: str | None = None
+    error: Exception | None = None
+
+
+# Claiming ---------------------------------------------------------------------------------------------------------
+
+
+def claim(uow: UnitOfWork, house: House, channels: Sequence[str], now: datetime, limit: int) -> tuple[list[Outgoing], int]:
+    """Claim messages that may go now. Gives them, ready to send, and how many rows were looked at."""
+    ready: list[Outgoing] = []
+    due = [each for each in uow.due_outgoing(now, limit) if each.channel in channels]
+    for message in due:
+        decision = _decide(uow, house, message, now)
+        match decision:
+            case guards.Send():
+                prepared = _prepare(uow, house, message, now)
+                if prepared is not None:
+                    ready.append(prepared)
+            case guards.Defer():
+                uow.put_outgoing(replace(message, not_before=decision.until, reason=decision.reason))
+            case guards.Hold():
+                uow.put_outgoing(replace(message, state="held", reason=decision.reason))
+            case guards.Drop():
+                _drop(uow, house, message, decision.reason, now)
+    uow.claim([each.id for each in ready if each.id is not None], now + LEASE)
+    return [replace(each, attempts=each.attempts + 1) for each in ready], len(due)
+
+
+def _decide(uow: UnitOfWork, house: House, message: Outgoing, now: datetime) -> guards.Decision:
+    if message.channel == "slack" or message.kind in ("system", "edit"):
+        return guards.Send()
+    customer = uow.customer(message.customer_id) if message.customer_id else None
+    sale = uow.sale(message.sale_id) if message.sale_id else None
+    if customer is None:
+        return guards.Drop("the customer is gone")
+    direct = message.purpose is None and message.kind != "staff_reply" and now - message.created_at <= LIVE
+    facts = guards.Facts(
+        kind="answer" if direct else ("notice" if message.kind == "answer" else message.kind),
+        purpose=message.purpose,
+        expires_at=message.expires_at,
+        question_open=_question_open(uow, message),
+    )
+    return guards.check(facts, _standing(uow, house, customer, sale, message), house.shop.guards, now)
+
+
+def _question_open(uow: UnitOfWork, message: Outgoing) -> bool:
+    """Tell whether the question of a reminder still waits for an answer, and was sent at all."""
+    if message.conversation_id is None or message.turn is None:
+        return True
+    conversation = uow.conversation(message.conversation_id)
+    if conversation is None or conversation.state.status != "asking" or conversation.state.turn != message.turn:
+        return False
+    if message.kind != "reminder":
+        return True
+    question = uow.question_of(message.conversation_id, message.turn)
+    return not conversation.state.spoken and question is not None and question.state in ("sent", "unknown")
+
+
+def _standing(
+    uow: UnitOfWork, house: House, customer: Customer, sale: Sale | None, message: Outgoing
+) -> guards.Standing:
+    case = cases.open_of(uow, sale.id) if sale else None
+    return guards.Standing(
+        zone=zone_of(house, customer),
+        linked=customer.chat_id is not None,
+        stopped=customer.stopped_at is not None,
+        unreachable=customer.unreachable_at is not None,
+        consents=customer.consents,
+        case_open=cases.at_work(case),
+        paused=sale.paused if sale else False,
+    )
+
+
+def _drop(uow: UnitOfWork, house: House, message: Outgoing, reason: str, now: datetime) -> None:
+    uow.put_outgoing(replace(message, state="dropped", reason=reason))
+    note_down(uow, now, "message.dropped", sale_id=message.sale_id, kind=message.kind, reason=reason)
+    if message.kind == "question" and message.conversation_id:
+        conversation = uow.conversation(message.conversation_id)
+        if conversation is not None and conversation.state.turn == message.turn:
+            withdrawn = conversations.Withdrawn(reason)
+            conversations.advance(uow, house, conversation, withdrawn, now)
+    if message.kind == "staff_reply":
+        _say_in_thread(uow, house, message, f"⚠️ Not sent to the customer: {reason}.", now)
+
+
+def _prepare(uow: UnitOfWork, house: House, message: Outgoing, now: datetime) -> Outgoing | None:
+    """Fill in what is known only at the time of sending: where the card stands, what it shows, that it may be a repeat."""
+    doubtful = (message.reason or "").startswith("unknown")
+    if doubtful and message.channel == "slack":
+        message = replace(message, body={**message.body, "repeated": True})
+    if message.channel == "telegram":
+        if doubtful and message.kind == "staff_reply" and not message.body.get("repeated"):
+            customer = uow.customer(message.customer_id or "") or Customer("")
+            text = f"{message.body['text']}\n{phrase(house, customer, 'repeated', {})}"
+            return replace(message, body={**message.body, "text": text, "repeated": True})
+        return message
+    case = uow.case(message.case_id or "")
+    if case is None:
+        return message
+    post = uow.post_of(case.id)
+    home = message.body.get("channel") or house.shop.team(case.team).channel
+    if message.kind == "card":
+        shown = {name: getattr(card, name) for card in [cases.card(uow, house, case, now)] for name in card.__slots__}
+        stays = post is not None and "moved_to" not in message.body
+        body = {
+            **message.body,
+            "channel": post.channel if post and stays else home,
+            "ts": post.ts if post and stays else None,
+            "card": shown,
+        }
+        return replace(message, body=body)
+    if message.kind == "whisper":
+        return replace(message, body={**message.body, "channel": post.channel if post else home, "thread_ts": post.ts if post else None})
+    if post is None:
+        _stand_back(uow, message, now)
+        return None
+    return replace(message, body={**message.body, "channel": post.channel, "thread_ts": post.ts})
+
+
+def _stand_back(uow: UnitOfWork, message: Outgoing, now: datetime) -> None:
+    """A thread whose card is not posted yet: wait for the card."""
+    uow.put_outgoing(replace(message, not_before=now + timedelta(seconds=5), reason="waits for the card"))
+
+
+def recover(uow: UnitOfWork, house: House, now: datetime) -> int:
+    """Settle what a sender that died left behind: unknown, or once more, by kind. Gives how many."""
+    left = uow.expired_leases(now)
+    for message in left:
+        mark(uow, house, Outcome(message, error=DeliveryUnknown("the program stopped while it was being sent")), now)
+    return len(left)
+
+
+# Marking ----------------------------------------------------------------------------------------------------------
+
+
+def mark(uow: UnitOfWork, house: House, outcome: Outcome, now: datetime) -> None:
+    """Write down what came of one attempt, and whatever follows from it."""
+    message, error = outcome.message, outcome.error
+    if error is None or (isinstance(error, DeliveryRefused) and error.reason == "unchanged"):
+        external = outcome.external or message.external or str(message.body.get("message_id", ""))
+        _sent(uow, house, replace(message, state="sent", external=external, sent_at=now, reason=None), now)
+    elif isinstance(error, DeliveryRefused):
+        _refused(uow, house, message, error, now)
+    elif isinstance(error, DeliveryDelayed):
+        _again(uow, house, message, error.retry_after, f"delayed: {error}", now)
+    elif isinstance(error, DeliveryUnknown) and message.kind in AT_MOST_ONCE:
+        _unknown(uow, house, message, str(error), now)
+    elif isinstance(error, DeliveryUnknown):
+        _again(uow, house, message, None, f"unknown: {error}", now)
+    else:
+        uow.put_outgoing(replace(message, state="failed", reason=f"{type(error).__name__}: {error}", lease_until=None))
+        note_down(uow, now, "message.failed", sale_id=message.sale_id, kind=message.kind, error=str(error))
+
+
+def _sent(uow: UnitOfWork, house: House, message: Outgoing, now: datetime) -> None:
+    uow.put_outgoing(replace(message, lease_until=None))
+    if message.kind == "card" and message.case_id:
+        channel = message.body["channel"]
+        uow.put_post(Post(message.case_id, channel, message.external or message.body.get("ts") or ""))
+    if message.kind in ("edit", "card", "whisper", "thread"):
+        return
+    note_down(
+        uow, now, "message.sent", sale_id=message.sale_id, customer_id=message.customer_id, kind=message.kind,
+        text=message.body.get("text"),
+    )  # fmt: skip
+    _asked(uow, house, message, now)
+    if message.kind == "staff_reply":
+        _say_in_thread(uow, house, message, "✅ Delivered to the customer.", now)
+
+
+def _unknown(uow: UnitOfWork, house: House, message: Outgoing, why: str, now: datetime) -> None:
+    """Nobody can say whether it arrived: it is not repeated, and shown; its timers run as if it had."""
+    uow.put_outgoing(replace(message, state="unknown", reason=f"may have been sent: {why}", lease_until=None))
+    note_down(uow, now, "message.unknown", sale_id=message.sale_id, kind=message.kind, text=message.body.get("text"))
+    _asked(uow, house, message, now)
+
+
+def _asked(uow: UnitOfWork, house: House, message: Outgoing, now: datetime) -> None:
+    """Start the timers of a question: its reminder and its way out when nobody answers."""
+    if message.kind not in ("question", "reminder") or message.conversation_id is None:
+        return
+    conversation = uow.conversation(message.conversation_id)
+    if conversation is None or conversation.state.turn != message.turn or conversation.state.status != "asking":
+        return
+    for kind, length in message.body.get("timers", {}).items():
+        due = after(house, parse_duration(length), now)
+        conversations.plan_timer(uow, conversation, kind, conversation.state.turn, due)
+    sale = uow.sale(conversation.sale_id)
+    if sale is not None and sale.asked_at is None:
+        uow.put_sale(replace(sale, asked_at=now))
+    customer = uow.customer(conversation.customer_id)
+    if customer is not None:
+        uow.put_customer(replace(customer, last_question_at=now))
+
+
+def _again(
+    uow: UnitOfWork, house: House, message: Outgoing, wait: timedelta | None, why: str, now: datetime
+) -> None:
+    decision = retry.decide(
+        attempt=message.attempts,
+        retry_after=wait,
+        created_at=message.created_at,
+        now=now,
+        forever=message.kind not in AT_MOST_ONCE,
+    )
+    match decision:
+        case retry.RetryAt():
+            uow.put_outgoing(
+                replace(message, state="waiting", not_before=decision.at, reason=why, lease_until=None)
+            )
+        case retry.GiveUp():
+            uow.put_outgoing(replace(message, state="failed", reason=f"{decision.reason}; {why}", lease_until=None))
+            note_down(uow, now, "message.failed", sale_id=message.sale_id, kind=message.kind, error=why)
+    if message.kind == "staff_reply" and why.startswith("unknown"):
+        _say_in_thread(uow, house, message, "❔ May have been sent; it is sent once more and says so.", now)
+
+
+def _refused(uow: UnitOfWork, house: House, message: Outgoing, error: DeliveryRefused, now: datetime) -> None:
+    if message.channel == "slack" and error.reason == "channel_gone":
+        _fall_back(uow, house, message, error, now)
+        return
+    if message.kind == "card" and error.reason == "gone":
+        uow.put_outgoing(replace(message, state="refused", reason="the card was deleted; it is posted anew"))
+        case = uow.case(message.case_id or "")
+        if case is not None:
+            tell_desk(uow, house, case, "card", now, moved_to=case.team)
+        return
+    uow.put_outgoing(replace(message, state="refused", reason=f"{error.reason}: {error}", lease_until=None))
+    note_down(uow, now, "message.refused", sale_id=message.sale_id, kind=message.kind, reason=error.reason)
+    if error.reason in ("blocked", "chat_gone"):
+        _lost(uow, message, error.reason, now)
+    if message.kind == "staff_reply":
+        words = "the customer blocked the bot" if error.reason == "blocked" else str(error)
+        _say_in_thread(uow, house, message, f"⚠️ Not delivered: {words}. Please call or mail the customer.", now)
+    if message.conversation_id and message.kind in AT_MOST_ONCE:
+        conversations.unreachable(uow, house, message.conversation_id, error.reason, now)
+
+
+def _lost(uow: UnitOfWork, message: Outgoing, reason: str, now: datetime) -> None:
+    customer = uow.customer(message.customer_id or "")
+    if customer is not None and customer.unreachable_at is None:
+        uow.put_customer(replace(customer, unreachable_at=now))
+        note_down(uow, now, "customer.unreachable", sale_id=message.sale_id, customer_id=customer.id, reason=reason)
+
+
+def _fall_back(uow: UnitOfWork, house: House, message: Outgoing, error: DeliveryRefused, now: datetime) -> None:
+    """The channel is archived or the bot was thrown out: the case goes to the fallback channel; the clock goes on."""
+    fallback = house.shop.fallback_channel
+    case = uow.case(message.case_id or "")
+    if message.kind == "whisper" or case is None:
+        uow.put_outgoing(replace(message, state="refused", reason=str(error), lease_until=None))
+        return
+    if message.body.get("channel") == fallback:
+        wait = timedelta(minutes=5)
+        _again(uow, house, message, wait, f"the fallback channel {fallback} cannot be used: {error}", now)
+        return
+    uow.put_outgoing(replace(message, state="refused", reason=f"{error}; sent to {fallback} instead", lease_until=None))
+    note_down(uow, now, "case.fell_back", sale_id=case.sale_id, case_id=case.id, channel=message.body.get("channel"))
+    if message.kind == "card":
+        tell_desk(uow, house, case, "card", now, channel=fallback, moved_to=case.team)
+        words = f"⚠️ The channel of team {case.team} cannot be used ({error}); this case stands here instead."
+        tell_desk(uow, house, case, "thread", now, text=words, mention=None)
+    else:
+        tell_desk(uow, house, case, "card", now, channel=fallback, moved_to=case.team)
+        tell_desk(uow, house, case, "thread", now, text=message.body["text"], mention=message.body.get("mention"))
+
+
+def _say_in_thread(uow: UnitOfWork, house: House, message: Outgoing, text: str, now: datetime) -> None:
+    case = uow.case(message.case_id or "")
+    if case is not None:
+        tell_desk(uow, house, case, "thread", now, text=text, mention=None)
+
+
+# Sending -----------------------------------------------------------------------------------------------------------
+
+
+class Dispatcher:
+    """Keeps up to `parallel` messages on their way, in the order of their lanes, and commits their marks in groups."""
+
+    def __init__(
+        self,
+        database: Database,
+        house: House,
+        channels: Mapping[str, Channel],
+        *,
+        now: Callable[[], datetime],
+        paces: Mapping[str, Pacer],
+        parallel: int = 256,
+        on_error: Callable[[Outgoing, Exception], None] = lambda _message, _error: None,
+    ) -> None:
+        """Send through `channels`; `paces` holds ``telegram``, ``chat`` and ``slack``. `on_error` hears of our own faults."""
+        self._database, self._house, self._channels = database, house, channels
+        self._now, self._paces, self._parallel, self._on_error = now, paces, parallel, on_error
+        self._flying: set[asyncio.Task[None]] = set()
+        self._unmarked: list[tuple[Outcome, asyncio.Future[None]]] = []
+        self._marking: asyncio.Task[None] | None = None
+        self._held_until: dict[str, float] = {}
+
+    async def pump(self, limit: int = 200) -> int:
+        """Claim what is due and set it on its way. Gives how many rows were looked at; 0: nothing is due, or all are busy."""
+        room = min(limit, self._parallel - len(self._flying))
+        if room <= 0:
+            await asyncio.wait(self._flying, return_when=asyncio.FIRST_COMPLETED)
+            return 1
+        names = list(self._channels)
+        now = self._now()
+        ready, seen = await self._database.run(lambda uow: claim(uow, self._house, names, now, room))
+        lanes: dict[str, list[Outgoing]] = {}
+        for message in ready:
+            lanes.setdefault(message.lane, []).append(message)
+        for lane in lanes.values():
+            task = asyncio.create_task(self._send_lane(lane))
+            self._flying.add(task)
+            task.add_done_callback(self._flying.discard)
+        return seen
+
+    async def landed(self) -> None:
+        """Wait until nothing is on its way any more."""
+        while self._flying:
+            await asyncio.gather(*self._flying, return_exceptions=True)
+
+    async def recover(self) -> int:
+        """Settle what a dead sender left behind."""
+        now = self._now()
+        return await self._database.run(lambda uow: recover(uow, self._house, now))
+
+    async def _send_lane(self, lane: Sequence[Outgoing]) -> None:
+        for message in lane:
+            await self._mark(await self._send(message))
+
+    async def _send(self, message: Outgoing) -> Outcome:
+        try:
+            await self._take_turn(message)
+            external = await self._channels[message.channel].deliver(message)
+        except DeliveryDelayed as error:
+            if error.everyone and error.retry_after:
+                until = asyncio.get_running_loop().time() + error.retry_after.total_seconds()
+                self._held_until[message.channel] = max(until, self._held_until.get(message.channel, 0))
+            return Outcome(message, error=error)
+        except (DeliveryUnknown, DeliveryRefused) as error:
+            return Outcome(message, error=error)
+        except Exception as error:  # noqa: BLE001 - one message that spoils must not stop the others; it ends visibly as failed
+            self._on_error(message, error)
+            return Outcome(message, error=error)
+        return Outcome(message, external=external)
+
+    async def _take_turn(self, message: Outgoing) -> None:
+        """Wait for this message's turn in the even pace, and for a limit that binds the whole bot."""
+        time = asyncio.get_running_loop().time()
+        held = self._held_until.get(message.channel, 0) - time
+        if held > LONGEST_WAIT:
+            raise DeliveryDelayed("the vendor asked us to wait", retry_after=timedelta(seconds=held))
+        if message.channel == "telegram":
+            wait = max(self._paces["telegram"].turn("bot", time), self._paces["chat"].turn(message.lane, time))
+        else:
+            wait = self._paces["slack"].turn(str(message.body.get("channel")), time)
+        if max(wait, held) > 0:
+            await asyncio.sleep(max(wait, held))
+
+    async def _mark(self, outcome: Outcome) -> None:
+        """Have an outcome committed, together with whatever else waits for it, and wait until it is."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._unmarked.append((outcome, done))
+        if self._marking is None or self._marking.done():
+            self._marking = asyncio.create_task(self._mark_all())
+        await done
+
+    async def _mark_all(self) -> None:
+        while self._unmarked:
+            group, self._unmarked = self._unmarked, []
+            try:
+                await self._commit_marks([outcome for outcome, _ in group])
+            except Exception as error:  # noqa: BLE001 - the rows stay claimed; their leases end and they are settled then
+                self._on_error(group[0][0].message, error)
+            finally:
+                for _, done in group:
+                    if not done.done():
+                        done.set_result(None)
+
+    async def _commit_marks(self, outcomes: Sequence[Outcome]) -> None:
+        now = self._now()
+
+        def work(uow: UnitOfWork) -> None:
+            for outcome in outcomes:
+                mark(uow, self._house, outcome, now)
+
+        await self._database.run(work)
+
+

@@ -1,0 +1,214 @@
+"""Use case: handle what came in, one committed inbox row at a time, whoever sent it.
+
+The adapters' translators turn a row's raw payload into an event in this product's words; here it finds its use case. A row
+that cannot be handled stays visible with its error and blocks no other.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from bot import cases, conversations, sales
+from bot.errors import FollowUpError
+from bot.flows.model import Purpose
+from bot.messages import House, context_for, note_down, phrase, write_to
+from bot.ports.inbound import (
+    ButtonTapped,
+    CaseClaimed,
+    CaseHandedOver,
+    CaseRemedied,
+    CaseReplied,
+    ChatBlocked,
+    ChatEvent,
+    ChatStarted,
+    CommandGiven,
+    DeskEvent,
+    MessageEdited,
+    MessageWritten,
+    NotForUs,
+    Reacted,
+)
+from bot.ports.orders import parse_order_event
+from bot.ports.records import Customer, Incoming, Json
+from bot.ports.store import UnitOfWork
+
+CONSENTS: Mapping[str, tuple[Purpose, ...]] = {
+    "c:all": (Purpose.SERVICE, Purpose.RESULT),
+    "c:service": (Purpose.SERVICE,),
+    "c:none": (),
+}
+"""What each button below the question for consent allows. ``c:all``: service questions, and the one after first use."""
+
+CONSENT_VERSION = "2026-11"
+"""Which wording of the question was answered; stands in the log as proof."""
+
+
+@dataclass(frozen=True, slots=True)
+class Translators:
+    """How raw payloads become events: handed in by the composition root."""
+
+    telegram: Callable[[Json], ChatEvent]
+    slack: Callable[[Json], DeskEvent]
+
+
+def handle(uow: UnitOfWork, house: House, translators: Translators, item: Incoming, now: datetime) -> None:
+    """Handle one inbox row and settle it; what raises is undone and leaves the row ``failed`` with its error."""
+    if item.id is None:
+        return
+    try:
+        with uow.savepoint():
+            ignored = _handle(uow, house, translators, item, now)
+    except FollowUpError as error:
+        uow.settle_incoming(item.id, "failed", str(error))
+        return
+    uow.settle_incoming(item.id, "ignored" if ignored else "done", ignored)
+
+
+def _handle(uow: UnitOfWork, house: House, translators: Translators, item: Incoming, now: datetime) -> str | None:
+    match item.source:
+        case "shop":
+            return _order(uow, house, item, now)
+        case "telegram":
+            return chat(uow, house, translators.telegram(item.payload), now)
+        case "slack":
+            return _desk(uow, house, translators.slack(item.payload), now)
+
+
+def _order(uow: UnitOfWork, house: House, item: Incoming, now: datetime) -> None:
+    event = parse_order_event(item.payload)
+    sale = sales.record(uow, house, event, now)
+    if event.type in ("order.cancelled", "order.returned"):
+        conversations.withdraw(uow, house, sale, event.type, now)
+
+
+def _desk(uow: UnitOfWork, house: House, event: DeskEvent, now: datetime) -> str | None:
+    match event:
+        case CaseClaimed() | CaseReplied() | CaseRemedied() | CaseHandedOver():
+            return cases.staff(uow, house, event, now)
+        case NotForUs():
+            return event.reason
+
+
+def chat(uow: UnitOfWork, house: House, event: ChatEvent, now: datetime) -> str | None:
+    """Handle one thing that happened in a customer's chat. Gives why nothing came of it, or None."""
+    if isinstance(event, NotForUs):
+        return event.reason
+    if isinstance(event, ChatStarted):
+        return _started(uow, house, event, now)
+    customer = uow.customer_by_chat(event.chat_id)
+    if customer is None:
+        return _stranger(uow, house, event, now)
+    match event:
+        case CommandGiven():
+            return _command(uow, house, customer, event, now)
+        case ButtonTapped() if event.data in CONSENTS:
+            _consented(uow, house, customer, event, now)
+        case ButtonTapped():
+            return conversations.tapped(uow, house, customer, event.data, now)
+        case MessageWritten():
+            return conversations.wrote(uow, house, customer, event.text, event.media, now)
+        case MessageEdited():
+            return conversations.wrote(uow, house, customer, f"✏️ {event.text}", event.media, now)
+        case ChatBlocked():
+            _blocked(uow, customer, event, now)
+        case Reacted():
+            note_down(uow, now, "customer.reacted", customer_id=customer.id, emoji=event.emoji)
+    return None
+
+
+# Linking, commands, consent ----------------------------------------------------------------------------------------
+
+
+def _say(uow: UnitOfWork, house: House, customer: Customer, name: str, now: datetime, **more: object) -> None:
+    text = phrase(house, customer, name, context_for(house, customer))
+    write_to(uow, house, customer, kind="system", text=text, now=now, **more)  # type: ignore[arg-type]
+
+
+def _ask_consent(uow: UnitOfWork, house: House, customer: Customer, now: datetime) -> None:
+    context = context_for(house, customer, next(iter(uow.sales_of(customer.id)), None))
+    buttons = [
+        (phrase(house, customer, name, context), data)
+        for name, data in (("consent_all", "c:all"), ("consent_service", "c:service"), ("consent_none", "c:none"))
+    ]
+    text = phrase(house, customer, "hello_consent", context)
+    write_to(uow, house, customer, kind="system", text=text, now=now, buttons=buttons)
+
+
+def _started(uow: UnitOfWork, house: House, event: ChatStarted, now: datetime) -> str | None:
+    if event.token:
+        chat_facts = {"chat_id": event.chat_id, "language": event.language, "first_name": event.first_name}
+        linked = sales.use_link(uow, event.token, chat_facts, now)
+        if linked.customer is not None:
+            _ask_consent(uow, house, linked.customer, now)
+            return None
+        known = uow.customer_by_chat(event.chat_id) or _nobody(event.chat_id, event.language, event.first_name)
+        _say(uow, house, known, linked.says, now)
+        return linked.says.replace("_", " ")
+    customer = uow.customer_by_chat(event.chat_id)
+    if customer is None:
+        return _stranger(uow, house, event, now)
+    customer = replace(customer, stopped_at=None, unreachable_at=None)
+    uow.put_customer(customer)
+    note_down(uow, now, "customer.started_again", customer_id=customer.id)
+    _ask_consent(uow, house, customer, now)
+    return None
+
+
+def _nobody(chat_id: int, language: str | None, first_name: str = "") -> Customer:
+    return Customer("", name=first_name, chat_id=chat_id, chat_locale=language)
+
+
+def _stranger(uow: UnitOfWork, house: House, event: ChatEvent, now: datetime) -> str:
+    """Answer somebody whose chat belongs to no sale: how to link it; never more."""
+    if not isinstance(event, ChatStarted | CommandGiven | MessageWritten):
+        return "this chat is not linked to a customer"
+    name = "not_linked"
+    if isinstance(event, CommandGiven) and event.command in ("help", "privacy"):
+        name = event.command
+    _say(uow, house, _nobody(event.chat_id, event.language), name, now)
+    return "this chat is not linked to a customer"
+
+
+def _command(uow: UnitOfWork, house: House, customer: Customer, event: CommandGiven, now: datetime) -> str | None:
+    match event.command:
+        case "stop":
+            uow.put_customer(replace(customer, stopped_at=now, consents={}, last_wrote_at=now))
+            note_down(uow, now, "customer.stopped", customer_id=customer.id)
+            conversations.stop(uow, house, customer, now)
+            _say(uow, house, customer, "stop_done", now)
+        case "privacy" | "help":
+            _say(uow, house, customer, event.command, now)
+        case _:
+            return conversations.wrote(uow, house, customer, event.text, (), now)
+    return None
+
+
+def _consented(uow: UnitOfWork, house: House, customer: Customer, event: ButtonTapped, now: datetime) -> None:
+    allowed = CONSENTS[event.data]
+    consents = {purpose.value: purpose in allowed for purpose in (Purpose.SERVICE, Purpose.RESULT)}
+    if customer.consents == consents and customer.stopped_at is None:
+        return
+    customer = replace(customer, consents=consents, stopped_at=None, unreachable_at=None, last_wrote_at=now)
+    uow.put_customer(customer)
+    note_down(
+        uow, now, "customer.consented", customer_id=customer.id, consents=consents, wording=CONSENT_VERSION
+    )  # fmt: skip
+    name = "consent_thanks_" + event.data.removeprefix("c:")
+    if event.message_id is not None:
+        context = context_for(house, customer, next(iter(uow.sales_of(customer.id)), None))
+        label = phrase(house, customer, "consent_" + event.data.removeprefix("c:"), context)
+        asked = phrase(house, customer, "hello_consent", context)
+        write_to(
+            uow, house, customer, kind="edit", text=f"{asked}\n\n➜ {label}", now=now, message_id=event.message_id
+        )
+    _say(uow, house, customer, name, now)
+    for sale in uow.sales_of(customer.id):
+        uow.release_held(sale.id, now)
+
+
+def _blocked(uow: UnitOfWork, customer: Customer, event: ChatBlocked, now: datetime) -> None:
+    uow.put_customer(replace(customer, unreachable_at=now if event.blocked else None))
+    note_down(uow, now, "customer.blocked" if event.blocked else "customer.unblocked", customer_id=customer.id)
+    if not event.blocked:
+        for sale in uow.sales_of(customer.id):
+            uow.release_held(sale.id, now)

@@ -1,0 +1,237 @@
+"""Use cases of sales: order events, promises, planning what begins when, linking a chat.
+
+Plain functions over a unit of work; they decide nothing about conversations or cases.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from bot.desk.states import Case
+from bot.durations import Duration, parse_duration
+from bot.flows.model import Flow, Trigger
+from bot.messages import House, note_down
+from bot.ports.orders import LIFECYCLE, CustomerForm, OrderEvent, SaleForm
+from bot.ports.records import Customer, LinkToken, Moment, Promise, Sale
+from bot.ports.store import UnitOfWork
+
+def record(uow: UnitOfWork, house: House, event: OrderEvent, now: datetime) -> Sale:
+    """Take in one order event: customer, sale, promises, log; and plan every conversation that it starts.
+
+    Events may come in any order: what is known is only added to, and the stage only moves forward.
+    """
+    customer = _customer(uow, event.sale.customer)
+    uow.put_customer(customer)
+    before = uow.sale(event.sale.id)
+    sale = _sale(before, customer.id, event)
+    uow.put_sale(sale)
+    for form in event.sale.promises:
+        known = {promise.id: promise for promise in uow.promises_of(sale.id)}.get(form.id)
+        uow.put_promise(
+            Promise(
+                sale.id,
+                form.id,
+                form.text,
+                form.touchpoint,
+                form.made_by,
+                form.due_at,
+                known.state if known else "open",
+            )
+        )
+    note_down(
+        uow,
+        now,
+        event.type,
+        sale_id=sale.id,
+        customer_id=customer.id,
+        event=event.id,
+        occurred_at=event.occurred_at.isoformat(),
+    )
+    plan_starts(uow, house, sale, on=event.type, at=event.occurred_at, occurrence=event.id)
+    if before is not None:
+        uow.release_held(sale.id, now)
+    return sale
+
+
+def _customer(uow: UnitOfWork, form: CustomerForm) -> Customer:
+    known = uow.customer(form.id)
+    while known is not None and known.extra.get("same_as"):
+        known = uow.customer(known.extra["same_as"])
+    base = known or Customer(form.id)
+    return replace(
+        base,
+        name=form.name or base.name,
+        locale=form.locale or base.locale,
+        country=form.country.upper() if form.country else base.country,
+        time_zone=form.time_zone or base.time_zone,
+        extra={**base.extra, **(form.model_extra or {})},
+    )
+
+
+def _sale(known: Sale | None, customer_id: str, event: OrderEvent) -> Sale:
+    form: SaleForm = event.sale
+    base = known or Sale(form.id, customer_id, stage=event.type)
+    first = base.happened.get(event.type)
+    happened = {**base.happened, event.type: min(first, event.occurred_at) if first else event.occurred_at}
+    return replace(
+        base,
+        customer_id=customer_id,
+        summary=form.summary or base.summary,
+        items=tuple(item.model_dump(mode="json") for item in form.items) or base.items,
+        stage=max(base.stage, event.type, key=lambda stage: LIFECYCLE.get(stage, 0)),
+        happened=happened,
+        extra={**base.extra, **(form.model_extra or {})},
+    )
+
+
+# What begins when -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """One conversation that is to begin: which flow, where it enters, when, and the key that keeps it single."""
+
+    flow: str
+    trigger: Trigger
+    due_at: datetime
+    expires_at: datetime
+    key: str
+
+
+def starts(house: House, sale: Sale, *, on: str, at: datetime, occurrence: str) -> list[Start]:
+    """Tell which conversations an event of a sale begins, and when."""
+    return [
+        Start(
+            flow=flow.name,
+            trigger=trigger,
+            due_at=_after(house, _length(trigger, sale), at),
+            expires_at=_after(house, flow.expires, at),
+            key=_start_key(flow, sale, trigger, occurrence),
+        )
+        for flow in house.flows.flows.values()
+        for trigger in flow.triggers
+        if trigger.on == on
+    ]
+
+
+def _start_key(flow: Flow, sale: Sale, trigger: Trigger, occurrence: str) -> str:
+    single = flow.once and trigger.on != "remedy.done"
+    return f"start:{flow.name}:{sale.id}" + ("" if single else f":{occurrence}")
+
+
+def _length(trigger: Trigger, sale: Sale) -> Duration:
+    if trigger.item_field is None:
+        return trigger.after
+    told = [parse_duration(item[trigger.item_field]) for item in sale.items if item.get(trigger.item_field)]
+    return max(told, key=lambda each: (each.span, each.business_days), default=trigger.after)
+
+
+def _after(house: House, duration: Duration, at: datetime) -> datetime:
+    if duration.business_days:
+        return house.shop.calendar.add_business_days(at, duration.business_days)
+    return at + duration.span
+
+
+def after(house: House, duration: Duration, at: datetime) -> datetime:
+    """Give the moment that lies `duration` after `at`; business days are the shop's."""
+    return _after(house, duration, at)
+
+
+def plan_starts(
+    uow: UnitOfWork,
+    house: House,
+    sale: Sale,
+    *,
+    on: str,
+    at: datetime,
+    occurrence: str,
+    case: Case | None = None,
+) -> None:
+    """Plan every conversation that this event begins. Planning it again changes nothing but an earlier time."""
+    for start in starts(house, sale, on=on, at=at, occurrence=occurrence):
+        data: dict[str, Any] = {
+            "flow": start.flow,
+            "step": start.trigger.step,
+            "on": on,
+            "unless": list(start.trigger.unless),
+            "expires_at": start.expires_at.isoformat(),
+        }
+        if case is not None:
+            data["cycle"] = case.cycle + 1
+        uow.plan(
+            Moment(
+                key=start.key,
+                kind="start",
+                due_at=start.due_at,
+                sale_id=sale.id,
+                case_id=case.id if case else None,
+                data=data,
+            )
+        )
+
+
+# Linking ------------------------------------------------------------------------------------------------------------
+
+
+def hash_token(token: str) -> str:
+    """Give what is stored of a link token: its SHA-256 in hexadecimal."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def make_link(uow: UnitOfWork, house: House, sale: Sale, now: datetime) -> str:
+    """Make a new single-use link for a sale and give its address. Links made before stay good until they are used."""
+    token = house.clock.new_token()
+    uow.put_link_token(LinkToken(hash_token(token), sale.id, sale.customer_id, now, now + house.shop.link_expires_after))
+    note_down(uow, now, "link.made", sale_id=sale.id, customer_id=sale.customer_id)
+    return f"https://t.me/{house.bot_username}?start={token}"
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """What came of a link token: the `customer` (None: refused), and the name of the phrase that says so."""
+
+    customer: Customer | None
+    says: str
+
+
+def use_link(uow: UnitOfWork, token: str, chat: Mapping[str, Any], now: datetime) -> Linked:
+    """Link a chat by its token: once, before it expires. The same chat may tap the same link again."""
+    found = uow.link_token(hash_token(token))
+    if found is None:
+        return Linked(None, "link_unknown")
+    chat_id: int = chat["chat_id"]
+    if found.used_at is not None and found.used_by != chat_id:
+        return Linked(None, "link_used")
+    if found.used_at is None and found.expires_at <= now:
+        return Linked(None, "link_expired")
+    owner = uow.customer(found.customer_id)
+    while owner is not None and owner.extra.get("same_as"):
+        owner = uow.customer(owner.extra["same_as"])
+    if owner is None:
+        return Linked(None, "link_unknown")
+    holder = uow.customer_by_chat(chat_id)
+    if holder is not None and holder.id != owner.id:
+        owner = _join(uow, owner, holder)
+    linked = replace(
+        owner,
+        chat_id=chat_id,
+        chat_locale=chat.get("language") or owner.chat_locale,
+        name=owner.name or chat.get("first_name", ""),
+        linked_at=owner.linked_at or now,
+        stopped_at=None,
+        unreachable_at=None,
+    )
+    uow.put_customer(linked)
+    uow.put_link_token(replace(found, used_at=found.used_at or now, used_by=chat_id))
+    note_down(uow, now, "customer.linked", sale_id=found.sale_id, customer_id=linked.id)
+    return Linked(linked, "hello_consent")
+
+
+def _join(uow: UnitOfWork, other: Customer, holder: Customer) -> Customer:
+    """Make two customer records of one chat into one: a guest gets a new customer number with every order."""
+    for sale in uow.sales_of(other.id):
+        uow.put_sale(replace(sale, customer_id=holder.id))
+    uow.put_customer(replace(other, chat_id=None, extra={**other.extra, "same_as": holder.id}))
+    return replace(holder, name=other.name or holder.name, locale=other.locale or holder.locale)

@@ -1,0 +1,115 @@
+"""Conversations, verdicts, pinned flows, cases, the log and the program's own notes, within a transaction."""
+
+from datetime import datetime
+
+from sqlalchemy import select, update
+
+from bot.desk.states import Case
+from bot.ports.records import Conversation, LogEntry, Post, Verdict
+from storage.mapping import (
+    case_from,
+    case_values,
+    conversation_from,
+    conversation_values,
+    log_from,
+    log_values,
+    post_from,
+    post_values,
+    verdict_from,
+    verdict_values,
+)
+from storage.statements import Statements
+from storage.tables import metadata
+
+_CONVERSATIONS = metadata.tables["conversations"]
+_VERDICTS = metadata.tables["verdicts"]
+_FLOW_VERSIONS = metadata.tables["flow_versions"]
+_CASES = metadata.tables["cases"]
+_POSTS = metadata.tables["case_posts"]
+_LOG = metadata.tables["log"]
+_NOTES = metadata.tables["notes"]
+
+
+class ConversationStatements(Statements):
+    """Implements the part of `bot.ports.store.UnitOfWork` that is about what was said, and what is done about it."""
+
+    def conversation(self, conversation_id: str) -> Conversation | None:
+        """Give the conversation."""
+        row = self._one(select(_CONVERSATIONS).where(_CONVERSATIONS.c.id == conversation_id))
+        return conversation_from(row) if row else None
+
+    def conversation_by_key(self, key: str) -> Conversation | None:
+        """Give the conversation with this start key."""
+        row = self._one(select(_CONVERSATIONS).where(_CONVERSATIONS.c.key == key))
+        return conversation_from(row) if row else None
+
+    def conversations_of(self, sale_id: str) -> list[Conversation]:
+        """Give all conversations of a sale, newest first."""
+        query = select(_CONVERSATIONS).where(_CONVERSATIONS.c.sale_id == sale_id)
+        newest_first = query.order_by(_CONVERSATIONS.c.started_at.desc(), _CONVERSATIONS.c.id.desc())
+        return [conversation_from(row) for row in self._all(newest_first)]
+
+    def put_conversation(self, conversation: Conversation) -> None:
+        """Store the conversation."""
+        self._upsert(_CONVERSATIONS, conversation_values(conversation))
+
+    def add_verdict(self, verdict: Verdict) -> None:
+        """Append what the customer said."""
+        self._add(_VERDICTS, verdict_values(verdict))
+
+    def verdicts_of(self, sale_id: str) -> list[Verdict]:
+        """Give the verdicts of a sale, oldest first."""
+        query = select(_VERDICTS).where(_VERDICTS.c.sale_id == sale_id).order_by(_VERDICTS.c.id)
+        return [verdict_from(row) for row in self._all(query)]
+
+    def flow_source(self, flow: str, version: str) -> str | None:
+        """Give the YAML text of a published version."""
+        pinned = (_FLOW_VERSIONS.c.flow == flow) & (_FLOW_VERSIONS.c.version == version)
+        return self._connection.execute(select(_FLOW_VERSIONS.c.source).where(pinned)).scalar_one_or_none()
+
+    def put_flow(self, flow: str, version: str, source: str, now: datetime) -> None:
+        """Keep a version for ever; keeping it again changes nothing."""
+        row = {"flow": flow, "version": version, "source": source, "created_at": now}
+        self._connection.execute(self._insert(_FLOW_VERSIONS).on_conflict_do_nothing(), row)
+
+    def case(self, case_id: str) -> Case | None:
+        """Give the case."""
+        row = self._one(select(_CASES).where(_CASES.c.id == case_id))
+        return case_from(row) if row else None
+
+    def cases_of(self, sale_id: str) -> list[Case]:
+        """Give the cases of a sale, newest first."""
+        query = select(_CASES).where(_CASES.c.sale_id == sale_id)
+        return [case_from(row) for row in self._all(query.order_by(_CASES.c.opened_at.desc(), _CASES.c.id.desc()))]
+
+    def put_case(self, case: Case) -> None:
+        """Store the case."""
+        self._upsert(_CASES, case_values(case))
+
+    def post_of(self, case_id: str) -> Post | None:
+        """Give the live card of a case."""
+        row = self._one(select(_POSTS).where(_POSTS.c.case_id == case_id, _POSTS.c.live))
+        return post_from(row) if row else None
+
+    def put_post(self, post: Post) -> None:
+        """Store where the card stands; older posts of the case are no longer live."""
+        if post.live:
+            self._connection.execute(update(_POSTS).where(_POSTS.c.case_id == post.case_id).values(live=False))
+        self._upsert(_POSTS, post_values(post))
+
+    def log(self, entry: LogEntry) -> None:
+        """Append to the log."""
+        self._add(_LOG, log_values(entry))
+
+    def story_of(self, sale_id: str) -> list[LogEntry]:
+        """Give the log of a sale, oldest first."""
+        query = select(_LOG).where(_LOG.c.sale_id == sale_id).order_by(_LOG.c.at, _LOG.c.id)
+        return [log_from(row) for row in self._all(query)]
+
+    def note(self, key: str) -> str | None:
+        """Give a small value that the program remembers about itself (for example Telegram's offset)."""
+        return self._connection.execute(select(_NOTES.c.value).where(_NOTES.c.key == key)).scalar_one_or_none()
+
+    def put_note(self, key: str, value: str) -> None:
+        """Remember a small value."""
+        self._upsert(_NOTES, {"key": key, "value": value})

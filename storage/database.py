@@ -1,0 +1,260 @@
+"""Opening a database, and the threads in which its transactions run.
+
+SQLite: one writer thread, one write at a time, readers beside it. PostgreSQL: a small pool, each
+connection with its thread.
+What a transaction is stands in `storage.unit_of_work`, how the schema comes to be in `storage.schema`.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+from psycopg.adapt import Buffer
+from psycopg.types.string import StrDumper
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy.pool import NullPool, StaticPool
+
+from bot.errors import ConfigurationError
+from storage.reports import SqlReports
+from storage.schema import SchemaState, schema_state, silent, upgrade
+from storage.unit_of_work import SqlUnitOfWork, in_transaction
+
+T = TypeVar("T")
+
+POSTGRESQL_WORKERS = 8
+_READERS = 4
+_LOCK_TIMEOUT = timedelta(seconds=10)
+_CONNECT_TIMEOUT = timedelta(seconds=10)
+_VARIABLE = "DATABASE_URL"
+_FORMS = "write sqlite:///aftersale.db, or postgresql://user:password@host/name"
+
+
+class SqlDatabase:
+    """Implements `bot.ports.store.Database` on SQLite and PostgreSQL."""
+
+    def __init__(self, engine: Engine, readers: Engine | None, *, workers: int) -> None:
+        """Write through `engine` in `workers` threads; read through `readers`, or, if None, as if it were a write."""
+        self._engine = engine
+        self._readers = readers
+        self._executor = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="storage")
+
+    async def run(self, work: Callable[[SqlUnitOfWork], T]) -> T:
+        """Run `work` whole in a database thread, in one transaction, and commit; undo it all if it raises.
+
+        A caller that is cancelled while it waits does not stop the work: it is still committed, or undone, whole.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, in_transaction, self._engine, work)
+
+    def run_now(self, work: Callable[[SqlUnitOfWork], T]) -> T:
+        """The same, and wait for it here. From any thread but the database's own: never from within `work`."""
+        return self._executor.submit(in_transaction, self._engine, work).result()
+
+    def reports(self) -> SqlReports:
+        """Give the read-only questions; they may be asked from any thread, and never hold up a write."""
+        return SqlReports(self._read)
+
+    async def read(self, question: Callable[[SqlReports], T]) -> T:
+        """Ask one or more read-only questions from async code, without holding up the loop."""
+        return await asyncio.to_thread(question, self.reports())
+
+    def schema_state(self) -> SchemaState:
+        """Say whether the schema is ``empty``, ``old``, ``current`` or ``newer`` than this program."""
+        return self._read(schema_state)
+
+    def close(self) -> None:
+        """Finish what is running, then give up connections and threads. Closing twice is harmless."""
+        self._executor.shutdown(wait=True)
+        self._engine.dispose()
+        if self._readers is not None:
+            self._readers.dispose()
+
+    def _read(self, question: Callable[[Connection], T]) -> T:
+        if self._readers is None:
+            return self._executor.submit(_ask, self._engine, question).result()
+        return _ask(self._readers, question)
+
+
+def _ask(engine: Engine, question: Callable[[Connection], T]) -> T:
+    with engine.connect() as connection:
+        return question(connection)
+
+
+def open_database(url: str, *, workers: int = POSTGRESQL_WORKERS) -> SqlDatabase:
+    """Open the database at `url` and make sure that it answers. The schema is left as it is.
+
+    Only a database in memory, which is always new, comes with its schema.
+
+    Args:
+        url: ``sqlite:///path`` (``sqlite://`` for one in memory) or ``postgresql://…``.
+        workers: threads and connections on PostgreSQL; SQLite always has one writer.
+
+    Raises:
+        ConfigurationError: the URL cannot be read, or nothing answers there; names DATABASE_URL.
+    """
+    location = parse_url(url)
+    with database_errors(location):
+        if location.get_backend_name() == "postgresql":
+            engine = _postgresql(location, pool_size=workers, max_overflow=_READERS, pool_pre_ping=True)
+            readers: Engine | None = engine.execution_options(postgresql_readonly=True)
+        else:
+            engine, readers = _sqlite(location)
+            workers = 1
+        with engine.connect() as connection:
+            if location.get_backend_name() == "sqlite" and is_in_memory(location):
+                upgrade(connection)
+        return SqlDatabase(engine, readers, workers=workers)
+
+
+def migrate(url: str, progress: Callable[[str], None] = silent) -> None:
+    """Bring the schema at `url` to what this program needs; does nothing where it is so already.
+
+    All of it is one transaction, on SQLite and PostgreSQL alike: if a step fails, nothing is changed.
+
+    Args:
+        url: as for `open_database`; a file that does not exist is made.
+        progress: is told one line for each step.
+
+    Raises:
+        ConfigurationError: nothing answers there, or the schema is newer than this program.
+    """
+    location = parse_url(url)
+    with database_errors(location):
+        engine = open_for_migration(location)
+        try:
+            with engine.connect() as connection:
+                upgrade(connection, progress)
+        finally:
+            engine.dispose()
+
+
+def parse_url(url: str) -> URL:
+    """Read a database URL, with the driver that this program uses.
+
+    Raises:
+        ConfigurationError: it is not one, or of a database that this program does not know.
+    """
+    try:
+        location = make_url(url)
+    except ArgumentError:
+        raise ConfigurationError(_VARIABLE, "cannot be read as a database URL", _FORMS) from None
+    if location.drivername in {"postgresql", "postgres", "postgresql+psycopg"}:
+        return location.set(drivername="postgresql+psycopg")
+    if location.drivername != "sqlite":
+        raise ConfigurationError(_VARIABLE, f"{location.drivername} is not a database that we can use", _FORMS)
+    if not is_in_memory(location) and not Path(str(location.database)).absolute().parent.is_dir():
+        problem = f"the folder of {location.database} does not exist"
+        raise ConfigurationError(_VARIABLE, problem, "create it, or name another file")
+    return location
+
+
+def is_in_memory(location: URL) -> bool:
+    """Say whether this is SQLite's database without a file."""
+    return location.database in {None, "", ":memory:"}
+
+
+def open_for_migration(location: URL) -> Engine:
+    """Open an engine for changing the schema: one connection; on SQLite foreign keys are not watched meanwhile.
+
+    SQLite changes most of a table only by building it anew, which with foreign keys on would look like deleting rows.
+    Source: https://www.sqlite.org/lang_altertable.html#otheralter
+    """
+    if location.get_backend_name() == "postgresql":
+        engine = _postgresql(location, poolclass=NullPool)
+    else:
+        engine = create_engine(location, poolclass=NullPool, connect_args=_SQLITE_ARGS)
+        _on_connect(engine, "PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", "PRAGMA foreign_keys=OFF")
+        _begin_with(engine, "BEGIN IMMEDIATE")
+    return engine
+
+
+@contextmanager
+def database_errors(location: URL) -> Iterator[None]:
+    """Turn a database that does not answer into a `ConfigurationError` for whoever runs the program."""
+    try:
+        yield
+    except DatabaseError as error:
+        where = location.render_as_string(hide_password=True)
+        reason = str(error.orig).strip().splitlines()[0]
+        if location.get_backend_name() == "postgresql":
+            mend = "start the server, or mend host, port, name, user and password"
+        else:
+            mend = "name a file that this user may write, on a local disk"
+        raise ConfigurationError(_VARIABLE, f"{where} does not answer: {reason}", mend) from error
+
+
+# PostgreSQL -------------------------------------------------------------------------------------------------------
+
+
+class _StorableText(StrDumper):
+    """Writes text to PostgreSQL; what it cannot store (NUL, half a surrogate pair) becomes the replacement character.
+
+    Nobody types these, but they arrive in what shops and phones send, and one of them shall not keep a message from
+    being stored. Source: https://www.postgresql.org/docs/current/datatype-character.html
+    """
+
+    def dump(self, obj: str) -> Buffer | None:
+        if not obj.isascii() or "\x00" in obj:
+            obj = obj.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\x00", "\ufffd")
+        return super().dump(obj)
+
+
+def _postgresql(location: URL, **pool: Any) -> Engine:
+    if "connect_timeout" not in location.query:
+        location = location.update_query_dict({"connect_timeout": str(int(_CONNECT_TIMEOUT.total_seconds()))})
+    if "application_name" not in location.query:
+        location = location.update_query_dict({"application_name": "aftersale"})
+    engine = create_engine(location, isolation_level="READ COMMITTED", **pool)
+
+    @event.listens_for(engine, "connect")
+    def _take_any_text(connection: Any, _record: Any) -> None:
+        connection.adapters.register_dumper(str, _StorableText)
+
+    return engine
+
+
+# SQLite -----------------------------------------------------------------------------------------------------------
+
+_SQLITE_ARGS = {
+    # None: the driver begins no transactions of its own; we begin them (below), so that also a SELECT stands in one.
+    # Source: https://docs.python.org/3/library/sqlite3.html#sqlite3-transaction-control-isolation-level
+    "isolation_level": None,
+    "check_same_thread": False,
+    "timeout": _LOCK_TIMEOUT.total_seconds(),
+}
+_SQLITE_PRAGMAS = ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", "PRAGMA foreign_keys=ON")
+
+
+def _sqlite(location: URL) -> tuple[Engine, Engine | None]:
+    if is_in_memory(location):
+        engine = create_engine(location, poolclass=StaticPool, connect_args=_SQLITE_ARGS)
+        _on_connect(engine, *_SQLITE_PRAGMAS)
+        _begin_with(engine, "BEGIN IMMEDIATE")
+        return engine, None
+    engine = create_engine(location, pool_size=1, max_overflow=0, connect_args=_SQLITE_ARGS)
+    _on_connect(engine, *_SQLITE_PRAGMAS)
+    # A write that begins as a read can find that another overtook it, and then loses silently or fails; so every
+    # transaction takes the lock at once. Source: https://www.sqlite.org/lang_transaction.html
+    _begin_with(engine, "BEGIN IMMEDIATE")
+    readers = create_engine(location, pool_size=_READERS, connect_args=_SQLITE_ARGS)
+    _on_connect(readers, "PRAGMA query_only=ON")
+    _begin_with(readers, "BEGIN")
+    return engine, readers
+
+
+def _on_connect(engine: Engine, *pragmas: str) -> None:
+    @event.listens_for(engine, "connect")
+    def _set(connection: Any, _record: Any) -> None:
+        for pragma in pragmas:
+            connection.execute(pragma)
+
+
+def _begin_with(engine: Engine, command: str) -> None:
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(command)

@@ -1,0 +1,73 @@
+"""The inbox: what came in and what became of it, within a transaction."""
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import select, update
+
+from bot.ports.records import Incoming
+from storage.mapping import incoming_from, incoming_values
+from storage.statements import INBOX_LANES, Statements, is_any
+from storage.tables import metadata
+
+_INBOX = metadata.tables["inbox"]
+_NEW = is_any(_INBOX.c.state, "new")
+_LOOK_AHEAD = 4
+"""How many times `limit` rows are looked at for lanes that are free, where other processes hold the first ones."""
+
+
+class InboxStatements(Statements):
+    """Implements the part of `bot.ports.store.UnitOfWork` that is about what comes in."""
+
+    def receive(self, items: Iterable[Incoming]) -> list[bool]:
+        """Store what came in, all in one statement; for each item, whether it was new (false: a repeat)."""
+        received = list(items)
+        if not received:
+            return []
+        statement = self._insert(_INBOX).on_conflict_do_nothing(index_elements=[_INBOX.c.source, _INBOX.c.key])
+        rows = self._connection.execute(
+            statement.returning(_INBOX.c.source, _INBOX.c.key), [incoming_values(item) for item in received]
+        )
+        fresh = {(source, key) for source, key in rows}
+        news = []
+        for item in received:
+            news.append((item.source, item.key) in fresh)
+            fresh.discard((item.source, item.key))
+        return news
+
+    def new_incoming(self, limit: int) -> list[Incoming]:
+        """Give what is to be handled, in order of arrival; on PostgreSQL without lanes that others work on.
+
+        A lane is held until the transaction ends, and its rows are read after it was got: so nothing in a lane is
+        handled twice, or before what came earlier.
+        """
+        if not self._has_row_locks:
+            return self._oldest_new(limit)
+        waiting = self._connection.execute(
+            select(_INBOX.c.lane).where(_NEW).order_by(_INBOX.c.id).limit(limit * _LOOK_AHEAD)
+        )
+        lanes = list(waiting.scalars())
+        mine: set[str] = set()
+        for start in range(0, len(lanes), limit):
+            mine |= self._free_lanes(set(lanes[start : start + limit]) - mine, INBOX_LANES)
+            if sum(lane in mine for lane in lanes) >= limit:
+                break
+        return self._oldest_new(limit, mine) if mine else []
+
+    def _oldest_new(self, limit: int, lanes: Iterable[str] | None = None) -> list[Incoming]:
+        query = select(_INBOX).where(_NEW).order_by(_INBOX.c.id).limit(limit)
+        if lanes is not None:
+            query = query.where(_INBOX.c.lane.in_(list(lanes)))
+        return [incoming_from(row) for row in self._all(query.with_for_update(skip_locked=True))]
+
+    def settle_incoming(self, incoming_id: int, state: str, error: str | None = None) -> None:
+        """Set what became of it; counts an attempt where it failed (also where it stays ``new`` with an error)."""
+        failed = state == "failed" or (state == "new" and error is not None)
+        settled = update(_INBOX).where(_INBOX.c.id == incoming_id)
+        self._connection.execute(
+            settled.values(state=state, error=error, attempts=_INBOX.c.attempts + (1 if failed else 0))
+        )
+
+    def inbox(self, states: Sequence[str], limit: int) -> list[Incoming]:
+        """Give incoming things in any of `states`, oldest first."""
+        query = select(_INBOX).where(is_any(_INBOX.c.state, *states)).order_by(_INBOX.c.id).limit(limit)
+        return [incoming_from(row) for row in self._all(query)]

@@ -1,0 +1,209 @@
+"""Rows to values and back: pure. The only place that knows how a value is laid out in columns and JSON.
+
+Most columns bear the name of their field, so only what differs is written out here. A tuple in the core is a list
+in JSON, and a time within JSON is an ISO text with its offset.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+from bot.desk.states import Case, Remedy
+from bot.flows.state import Asked, State
+from bot.ports.records import (
+    Conversation,
+    Customer,
+    Incoming,
+    LinkToken,
+    LogEntry,
+    Moment,
+    Outgoing,
+    Post,
+    Promise,
+    Sale,
+    Verdict,
+)
+
+Values: TypeAlias = dict[str, Any]
+Fetched: TypeAlias = Mapping[Any, Any]
+"""A row as SQLAlchemy gives it: column name to value."""
+
+
+def _columns(record: Any, **laid_out: Any) -> Values:
+    """Give every field of a frozen record under its own name, but those in `laid_out` as they are given there."""
+    return {each.name: getattr(record, each.name) for each in fields(record)} | laid_out
+
+
+def _numbered(record: Any, **laid_out: Any) -> Values:
+    """The same without an id that the database has yet to give."""
+    values = _columns(record, **laid_out)
+    if values["id"] is None:
+        del values["id"]
+    return values
+
+
+def _time_text(at: datetime) -> str:
+    if at.utcoffset() is None:
+        raise ValueError(f"the time {at.isoformat()} has no offset; every time must be aware")
+    return at.astimezone(UTC).isoformat()
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def customer_values(customer: Customer) -> Values:
+    """Lay out a customer in columns."""
+    return _columns(customer, consents=dict(customer.consents), extra=dict(customer.extra))
+
+
+def customer_from(row: Fetched) -> Customer:
+    """Read a customer."""
+    return Customer(**row)
+
+
+def sale_values(sale: Sale) -> Values:
+    """Lay out a sale in columns; `latest_at` is derived, for sorting.
+
+    Raises:
+        ValueError: a time in `happened` is naive.
+    """
+    return _columns(
+        sale,
+        items=[dict(item) for item in sale.items],
+        happened={kind: _time_text(at) for kind, at in sale.happened.items()},
+        latest_at=max(sale.happened.values(), default=None),
+        factors=dict(sale.factors),
+        extra=dict(sale.extra),
+    )
+
+
+def sale_from(row: Fetched) -> Sale:
+    """Read a sale."""
+    values = dict(row)
+    del values["latest_at"]
+    values["items"] = tuple(values["items"])
+    values["happened"] = {kind: _time(text) for kind, text in values["happened"].items()}
+    return Sale(**values)
+
+
+def promise_values(promise: Promise) -> Values:
+    """Lay out a promise in columns."""
+    return _columns(promise)
+
+
+def promise_from(row: Fetched) -> Promise:
+    """Read a promise."""
+    return Promise(**row)
+
+
+def state_values(state: State) -> Values:
+    """Lay out where a conversation stands, as JSON."""
+    return asdict(state) | {"asked": [asdict(asked) for asked in state.asked]}
+
+
+def state_from(data: Fetched) -> State:
+    """Read where a conversation stands; fields that a later program added and this one does not know are left out."""
+    known = {each.name for each in fields(State)}
+    values = {name: value for name, value in data.items() if name in known}
+    values["asked"] = tuple(Asked(**asked) for asked in values.get("asked", ()))
+    return State(**values)
+
+
+def conversation_values(conversation: Conversation) -> Values:
+    """Lay out a conversation in columns."""
+    return _columns(conversation, state=state_values(conversation.state))
+
+
+def conversation_from(row: Fetched) -> Conversation:
+    """Read a conversation."""
+    return Conversation(**{**row, "state": state_from(row["state"])})
+
+
+def verdict_values(verdict: Verdict) -> Values:
+    """Lay out a verdict in columns."""
+    return _columns(verdict, factors=dict(verdict.factors), media=[dict(each) for each in verdict.media])
+
+
+def verdict_from(row: Fetched) -> Verdict:
+    """Read a verdict."""
+    values = dict(row)
+    del values["id"]
+    values["media"] = tuple(values["media"])
+    return Verdict(**values)
+
+
+def case_values(case: Case) -> Values:
+    """Lay out a case in columns.
+
+    Raises:
+        ValueError: the time of a remedy is naive.
+    """
+    return _columns(case, remedies=[_columns(each, at=_time_text(each.at)) for each in case.remedies])
+
+
+def case_from(row: Fetched) -> Case:
+    """Read a case."""
+    remedies = tuple(Remedy(**{**each, "at": _time(each["at"])}) for each in row["remedies"])
+    return Case(**{**row, "remedies": remedies})
+
+
+def post_values(post: Post) -> Values:
+    """Lay out in columns where a card stands."""
+    return _columns(post)
+
+
+def post_from(row: Fetched) -> Post:
+    """Read where a card stands."""
+    return Post(**row)
+
+
+def moment_values(moment: Moment) -> Values:
+    """Lay out a moment in columns."""
+    return _numbered(moment, data=dict(moment.data))
+
+
+def moment_from(row: Fetched) -> Moment:
+    """Read a moment."""
+    return Moment(**row)
+
+
+def outgoing_values(message: Outgoing) -> Values:
+    """Lay out a message in columns."""
+    return _numbered(message, body=dict(message.body))
+
+
+def outgoing_from(row: Fetched) -> Outgoing:
+    """Read a message."""
+    return Outgoing(**row)
+
+
+def incoming_values(item: Incoming) -> Values:
+    """Lay out what came in, in columns."""
+    return _numbered(item)
+
+
+def incoming_from(row: Fetched) -> Incoming:
+    """Read what came in."""
+    return Incoming(**row)
+
+
+def link_token_values(token: LinkToken) -> Values:
+    """Lay out a link token in columns."""
+    return _columns(token)
+
+
+def link_token_from(row: Fetched) -> LinkToken:
+    """Read a link token."""
+    return LinkToken(**row)
+
+
+def log_values(entry: LogEntry) -> Values:
+    """Lay out a line of the log in columns."""
+    return _numbered(entry, data=dict(entry.data))
+
+
+def log_from(row: Fetched) -> LogEntry:
+    """Read a line of the log."""
+    return LogEntry(**row)

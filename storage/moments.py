@@ -1,0 +1,88 @@
+"""Moments: what is due at a time, within a transaction."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import case, func, select, update
+
+from bot.ports.records import Moment
+from storage.mapping import moment_from, moment_values
+from storage.statements import Statements, is_any
+from storage.tables import metadata
+
+_MOMENTS = metadata.tables["moments"]
+_OUTBOX = metadata.tables["outbox"]
+_PLANNED = is_any(_MOMENTS.c.state, "planned")
+_OPEN = is_any(_MOMENTS.c.state, "planned", "held")
+
+
+class MomentStatements(Statements):
+    """Implements the part of `bot.ports.store.UnitOfWork` that is about time."""
+
+    def plan(self, moment: Moment) -> None:
+        """Plan a moment. The same key again: brought forward if earlier and still planned or held; else nothing."""
+        statement = self._insert(_MOMENTS)
+        forward = statement.on_conflict_do_update(
+            index_elements=[_MOMENTS.c.key],
+            set_={"due_at": statement.excluded.due_at},
+            where=_OPEN & (statement.excluded.due_at < _MOMENTS.c.due_at),
+        )
+        self._connection.execute(forward, moment_values(moment))
+
+    def moments_of(self, sale_id: str) -> list[Moment]:
+        """Give all moments of a sale by their time."""
+        query = select(_MOMENTS).where(_MOMENTS.c.sale_id == sale_id).order_by(_MOMENTS.c.due_at, _MOMENTS.c.id)
+        return [moment_from(row) for row in self._all(query)]
+
+    def due_moments(self, now: datetime, limit: int) -> list[Moment]:
+        """Give planned moments that are due, oldest first; on PostgreSQL locked, those locked by others left out."""
+        due = select(_MOMENTS).where(_PLANNED, _MOMENTS.c.due_at <= now)
+        oldest = due.order_by(_MOMENTS.c.due_at, _MOMENTS.c.id).limit(limit)
+        return [moment_from(row) for row in self._all(oldest.with_for_update(skip_locked=True))]
+
+    def settle(self, moment_id: int, state: str, reason: str | None = None, due_at: datetime | None = None) -> None:
+        """Set what became of a moment; with `due_at` it is planned anew for then."""
+        values: dict[str, Any] = {"state": state, "reason": reason}
+        if due_at is not None:
+            values["due_at"] = due_at
+        self._connection.execute(update(_MOMENTS).where(_MOMENTS.c.id == moment_id).values(values))
+
+    def drop_moments(
+        self,
+        *,
+        conversation_id: str | None = None,
+        case_id: str | None = None,
+        kinds: Sequence[str] | None = None,
+        reason: str = "",
+    ) -> None:
+        """Drop what is still planned or held of a conversation or a case.
+
+        Raises:
+            ValueError: neither a conversation nor a case is named.
+        """
+        if conversation_id is None and case_id is None:
+            raise ValueError("name the conversation or the case whose moments are to be dropped")
+        drop = update(_MOMENTS).where(_OPEN).values(state="dropped", reason=reason)
+        if conversation_id is not None:
+            drop = drop.where(_MOMENTS.c.conversation_id == conversation_id)
+        if case_id is not None:
+            drop = drop.where(_MOMENTS.c.case_id == case_id)
+        if kinds is not None:
+            drop = drop.where(_MOMENTS.c.kind.in_(kinds))
+        self._connection.execute(drop)
+
+    def release_held(self, sale_id: str, now: datetime) -> None:
+        """Plan held moments of a sale anew (due now, if past), because something changed; held messages wait again."""
+        due_at = case((_MOMENTS.c.due_at < now, now), else_=_MOMENTS.c.due_at)
+        held = update(_MOMENTS).where(_MOMENTS.c.sale_id == sale_id, is_any(_MOMENTS.c.state, "held"))
+        self._connection.execute(held.values(state="planned", reason=None, due_at=due_at))
+        messages = update(_OUTBOX).where(_OUTBOX.c.sale_id == sale_id, is_any(_OUTBOX.c.state, "held"))
+        self._connection.execute(messages.values(state="waiting", reason=None))
+
+    def next_moment_at(self) -> datetime | None:
+        """Give when the next planned moment is due."""
+        due_at: datetime | None = self._connection.execute(
+            select(func.min(_MOMENTS.c.due_at)).where(_PLANNED)
+        ).scalar_one()
+        return due_at

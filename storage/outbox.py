@@ -1,0 +1,146 @@
+"""The outbox: messages on their way, who is sending them, and what became of them, within a transaction."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, exists, func, select, update
+
+from bot.ports.records import Outgoing
+from storage.mapping import outgoing_from, outgoing_values
+from storage.statements import OUTBOX_LANES, Statements, is_any
+from storage.tables import metadata
+
+_OUTBOX = metadata.tables["outbox"]
+_EARLIER = _OUTBOX.alias("earlier")
+_WAITING = is_any(_OUTBOX.c.state, "waiting")
+_LOOK_AHEAD = 4
+"""How many times `limit` rows are looked at for lanes that are free, where other processes hold the first ones."""
+
+_BEING_SENT = exists().where(_EARLIER.c.lane == _OUTBOX.c.lane, is_any(_EARLIER.c.state, "sending"))
+_NOT_FIRST_OF_CASE = and_(
+    _OUTBOX.c.lane.startswith("case:"),
+    exists().where(
+        _EARLIER.c.lane == _OUTBOX.c.lane,
+        is_any(_EARLIER.c.state, "waiting", "sending"),
+        _EARLIER.c.id < _OUTBOX.c.id,
+    ),
+)
+_MAY_GO: ColumnElement[bool] = and_(_WAITING, ~_BEING_SENT, ~_NOT_FIRST_OF_CASE)
+"""It waits, nothing of its lane is on its way, and in the lane of a case nothing earlier waits."""
+
+
+def _ordered(query: Select[Any]) -> Select[Any]:
+    return query.order_by(_OUTBOX.c.priority, _OUTBOX.c.not_before, _OUTBOX.c.id)
+
+
+class OutboxStatements(Statements):
+    """Implements the part of `bot.ports.store.UnitOfWork` that is about what goes out."""
+
+    def send(self, message: Outgoing) -> None:
+        """Put a message into the outbox; the same key again changes nothing."""
+        statement = self._insert(_OUTBOX).on_conflict_do_nothing(index_elements=[_OUTBOX.c.key])
+        self._connection.execute(statement, outgoing_values(message))
+
+    def due_outgoing(self, now: datetime, limit: int) -> list[Outgoing]:
+        """Give messages that wait and may go now, by priority and age, for this process to claim.
+
+        While one message of a lane is being sent, the others of that lane are not given. In a ``case:`` lane only the
+        first unsettled message is given, so that a thread keeps its order. On PostgreSQL the lanes are locked until the
+        transaction ends, and those that others hold are left out.
+        """
+        if not self._has_row_locks:
+            return self._messages(self._due(now, limit))
+        looked_at = self._due(now, limit * _LOOK_AHEAD)
+        mine: list[int] = []
+        for start in range(0, len(looked_at), limit):
+            few = looked_at[start : start + limit]
+            free = self._free_lanes((lane for _, lane in few), OUTBOX_LANES)
+            mine += [message_id for message_id, lane in few if lane in free]
+            if len(mine) >= limit:
+                break
+        # Looked at again now that the lanes are ours: their last holders may have claimed or settled some.
+        return self._messages([(each, "") for each in mine[:limit]])
+
+    def _messages(self, chosen: Sequence[tuple[int, str]]) -> list[Outgoing]:
+        if not chosen:
+            return []
+        still = _ordered(select(_OUTBOX).where(_OUTBOX.c.id.in_([message_id for message_id, _ in chosen]), _MAY_GO))
+        return [outgoing_from(row) for row in self._all(still.with_for_update(of=_OUTBOX, skip_locked=True))]
+
+    def _due(self, now: datetime, limit: int) -> list[tuple[int, str]]:
+        """Give id and lane of what may go now. One look per priority: each is a straight walk along the index."""
+        due: list[tuple[int, str]] = []
+        for priority in self._priorities():
+            query = select(_OUTBOX.c.id, _OUTBOX.c.lane).where(
+                _OUTBOX.c.priority == priority, _OUTBOX.c.not_before <= now, _MAY_GO
+            )
+            rows = self._connection.execute(_ordered(query).limit(limit - len(due)))
+            due += [(message_id, lane) for message_id, lane in rows]
+            if len(due) >= limit:
+                break
+        return due
+
+    def _priorities(self) -> Iterator[int]:
+        """Give the priorities of what waits, smallest first; one seek in the index for each."""
+        smallest = select(func.min(_OUTBOX.c.priority)).where(_WAITING)
+        found = self._connection.execute(smallest).scalar_one()
+        while found is not None:
+            yield found
+            found = self._connection.execute(smallest.where(_OUTBOX.c.priority > found)).scalar_one()
+
+    def claim(self, ids: Sequence[int], lease_until: datetime) -> None:
+        """Mark messages as being sent by us until the lease ends; counts an attempt."""
+        claimed = update(_OUTBOX).where(_OUTBOX.c.id.in_(ids), _WAITING)
+        self._connection.execute(
+            claimed.values(state="sending", lease_until=lease_until, attempts=_OUTBOX.c.attempts + 1)
+        )
+
+    def expired_leases(self, now: datetime) -> list[Outgoing]:
+        """Give messages whose sender died between claim and mark; on PostgreSQL without those locked by others."""
+        expired = select(_OUTBOX).where(is_any(_OUTBOX.c.state, "sending"), _OUTBOX.c.lease_until < now)
+        oldest = expired.order_by(_OUTBOX.c.lease_until, _OUTBOX.c.id)
+        return [outgoing_from(row) for row in self._all(oldest.with_for_update(skip_locked=True))]
+
+    def put_outgoing(self, message: Outgoing) -> None:
+        """Store what became of a message (by its id).
+
+        Raises:
+            ValueError: the message has no id: it never was in the outbox; `send` puts it there.
+        """
+        if message.id is None:
+            raise ValueError(f"the message {message.key} has no id; only `send` puts a new message into the outbox")
+        self._connection.execute(update(_OUTBOX).where(_OUTBOX.c.id == message.id).values(outgoing_values(message)))
+
+    def outgoing(self, message_id: int) -> Outgoing | None:
+        """Give one message of the outbox."""
+        row = self._one(select(_OUTBOX).where(_OUTBOX.c.id == message_id))
+        return outgoing_from(row) if row else None
+
+    def outgoing_of(self, sale_id: str) -> list[Outgoing]:
+        """Give all messages of a sale, oldest first."""
+        query = select(_OUTBOX).where(_OUTBOX.c.sale_id == sale_id).order_by(_OUTBOX.c.id)
+        return [outgoing_from(row) for row in self._all(query)]
+
+    def question_of(self, conversation_id: str, turn: int) -> Outgoing | None:
+        """Give the message that asked a question."""
+        query = select(_OUTBOX).where(
+            is_any(_OUTBOX.c.kind, "question"), _OUTBOX.c.conversation_id == conversation_id, _OUTBOX.c.turn == turn
+        )
+        row = self._one(query.order_by(_OUTBOX.c.id.desc()).limit(1))
+        return outgoing_from(row) if row else None
+
+    def outbox(self, states: Sequence[str], limit: int) -> list[Outgoing]:
+        """Give messages in any of `states`, oldest first."""
+        query = select(_OUTBOX).where(is_any(_OUTBOX.c.state, *states)).order_by(_OUTBOX.c.id).limit(limit)
+        return [outgoing_from(row) for row in self._all(query)]
+
+    def next_outgoing_at(self) -> datetime | None:
+        """Give when the next waiting message may go."""
+        earliest = (
+            self._connection.execute(
+                select(func.min(_OUTBOX.c.not_before)).where(_WAITING, _OUTBOX.c.priority == priority)
+            ).scalar_one()
+            for priority in list(self._priorities())
+        )
+        return min(earliest, default=None)

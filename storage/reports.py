@@ -1,0 +1,109 @@
+"""Read-only questions for figures and pages. Nothing here locks, and nothing here decides."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, FromClause, func, or_, select
+
+from bot.ports.records import Sale
+from storage.mapping import sale_from
+from storage.statements import is_any
+from storage.tables import metadata
+
+T = TypeVar("T")
+
+_CUSTOMERS = metadata.tables["customers"]
+_SALES = metadata.tables["sales"]
+_PROMISES = metadata.tables["promises"]
+_CASES = metadata.tables["cases"]
+_OUTBOX = metadata.tables["outbox"]
+_INBOX = metadata.tables["inbox"]
+
+
+class SqlReports:
+    """Implements `bot.ports.store.Reports`. Each question sees one moment of the database."""
+
+    def __init__(self, read: Callable[[Callable[[Connection], Any]], Any]) -> None:
+        """Ask through `read`, which runs a function on a connection that is only read from."""
+        self._read = read
+
+    def counts(self) -> dict[str, int]:
+        """Give how many there are of each.
+
+        Returns:
+            ``sales``, ``linked`` (a chat), ``asked``, ``answered``, ``confirmed``; ``open_cases``;
+            messages ``waiting``, ``sending``, ``unknown``, ``failed``, ``held``; ``new_inbox``, ``failed_inbox``.
+        """
+        return dict(self._read(_counts))
+
+    def sales_for_figures(self) -> list[dict[str, Any]]:
+        """Give what the figures need, per sale, in the order of their ids.
+
+        Returns:
+            ``id``; ``asked``, ``answered``, ``confirmed`` (true or false); ``factors`` (name to the latest value);
+            ``unhappy_touchpoints`` (of its unhappy cases, each once); ``broken_promises`` (each with ``id``, ``text``,
+            ``touchpoint``).
+        """
+        return list(self._read(_sales_for_figures))
+
+    def sales(self, *, text: str = "", limit: int = 50) -> list[Sale]:
+        """Find sales by order id or the customer's name (any part, in any case), newest first."""
+        query = select(_SALES).order_by(_SALES.c.latest_at.desc().nulls_last(), _SALES.c.id.desc()).limit(limit)
+        if text:
+            query = query.join(_CUSTOMERS, _CUSTOMERS.c.id == _SALES.c.customer_id).where(
+                or_(_SALES.c.id.icontains(text, autoescape=True), _CUSTOMERS.c.name.icontains(text, autoescape=True))
+            )
+
+        def find(connection: Connection) -> list[Sale]:
+            return [sale_from(row) for row in connection.execute(query).mappings()]
+
+        return list(self._read(find))
+
+
+def _counts(connection: Connection) -> dict[str, int]:
+    def number(of: FromClause, *conditions: Any) -> int:
+        return connection.execute(select(func.count()).select_from(of).where(*conditions)).scalar_one()
+
+    linked = _SALES.join(_CUSTOMERS, _CUSTOMERS.c.id == _SALES.c.customer_id)
+    messages = {
+        state: number(_OUTBOX, is_any(_OUTBOX.c.state, state))
+        for state in ("waiting", "sending", "unknown", "failed", "held")
+    }
+    return {
+        "sales": number(_SALES),
+        "linked": number(linked, _CUSTOMERS.c.chat_id.is_not(None)),
+        "asked": number(_SALES, _SALES.c.asked_at.is_not(None)),
+        "answered": number(_SALES, _SALES.c.answered_at.is_not(None)),
+        "confirmed": number(_SALES, _SALES.c.confirmed_at.is_not(None)),
+        "open_cases": number(_CASES, _CASES.c.status.not_in(["confirmed", "unconfirmed"])),
+        **messages,
+        "new_inbox": number(_INBOX, is_any(_INBOX.c.state, "new")),
+        "failed_inbox": number(_INBOX, is_any(_INBOX.c.state, "failed")),
+    }
+
+
+def _sales_for_figures(connection: Connection) -> list[dict[str, Any]]:
+    touchpoints: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    unhappy = select(_CASES.c.sale_id, _CASES.c.touchpoint).where(
+        is_any(_CASES.c.reason, "unhappy"), _CASES.c.touchpoint.is_not(None)
+    )
+    for sale_id, touchpoint in connection.execute(unhappy.order_by(_CASES.c.opened_at)):
+        touchpoints[sale_id][touchpoint] = None
+    broken: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    promises = select(*_PROMISES.c["sale_id", "id", "text", "touchpoint"]).where(is_any(_PROMISES.c.state, "broken"))
+    for row in connection.execute(promises.order_by(_PROMISES.c.id)).mappings():
+        broken[row["sale_id"]].append({name: row[name] for name in ("id", "text", "touchpoint")})
+    sales = select(*_SALES.c["id", "asked_at", "answered_at", "confirmed_at", "factors"]).order_by(_SALES.c.id)
+    return [
+        {
+            "id": row["id"],
+            "asked": row["asked_at"] is not None,
+            "answered": row["answered_at"] is not None,
+            "confirmed": row["confirmed_at"] is not None,
+            "factors": row["factors"],
+            "unhappy_touchpoints": list(touchpoints.get(row["id"], ())),
+            "broken_promises": broken.get(row["id"], []),
+        }
+        for row in connection.execute(sales).mappings()
+    ]

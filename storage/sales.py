@@ -1,0 +1,94 @@
+"""Customers, sales, promises and link tokens, within a transaction."""
+
+from typing import Any
+
+from sqlalchemy import Select, func, select
+
+from bot.ports.records import Customer, LinkToken, Promise, Sale
+from storage.mapping import (
+    customer_from,
+    customer_values,
+    link_token_from,
+    link_token_values,
+    promise_from,
+    promise_values,
+    sale_from,
+    sale_values,
+)
+from storage.statements import NEW_CUSTOMERS, Statements
+from storage.tables import metadata
+
+_CUSTOMERS = metadata.tables["customers"]
+_SALES = metadata.tables["sales"]
+_PROMISES = metadata.tables["promises"]
+_LINK_TOKENS = metadata.tables["link_tokens"]
+
+
+def _locked(query: Select[Any]) -> Select[Any]:
+    """Lock what `query` finds, as weakly as serves: rows that refer to it may still be added.
+
+    On SQLite, where the transaction is the lock, this says nothing.
+    Source: https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-ROWS
+    """
+    return query.with_for_update(key_share=True)
+
+
+class SaleStatements(Statements):
+    """Implements the part of `bot.ports.store.UnitOfWork` that is about sales and whose they are."""
+
+    def customer(self, customer_id: str) -> Customer | None:
+        """Give the customer, locked until the transaction ends.
+
+        There is no row to lock for a customer who is yet unknown, so the name is locked: of two processes that are
+        about to store the same new customer, the second then finds what the first stored.
+        """
+        query = _locked(select(_CUSTOMERS).where(_CUSTOMERS.c.id == customer_id))
+        row = self._one(query)
+        if row is None and self._has_row_locks:
+            self._connection.execute(
+                select(func.pg_advisory_xact_lock(func.hashtextextended(customer_id, NEW_CUSTOMERS)))
+            )
+            row = self._one(query)
+        return customer_from(row) if row else None
+
+    def customer_by_chat(self, chat_id: int) -> Customer | None:
+        """Give the customer who linked this chat, locked."""
+        row = self._one(_locked(select(_CUSTOMERS).where(_CUSTOMERS.c.chat_id == chat_id)))
+        return customer_from(row) if row else None
+
+    def put_customer(self, customer: Customer) -> None:
+        """Store the customer."""
+        self._upsert(_CUSTOMERS, customer_values(customer))
+
+    def sale(self, sale_id: str) -> Sale | None:
+        """Give the sale."""
+        row = self._one(select(_SALES).where(_SALES.c.id == sale_id))
+        return sale_from(row) if row else None
+
+    def sales_of(self, customer_id: str) -> list[Sale]:
+        """Give the customer's sales, newest first (by their latest event, then id)."""
+        query = select(_SALES).where(_SALES.c.customer_id == customer_id)
+        newest_first = query.order_by(_SALES.c.latest_at.desc().nulls_last(), _SALES.c.id.desc())
+        return [sale_from(row) for row in self._all(newest_first)]
+
+    def put_sale(self, sale: Sale) -> None:
+        """Store the sale."""
+        self._upsert(_SALES, sale_values(sale))
+
+    def promises_of(self, sale_id: str) -> list[Promise]:
+        """Give the promises of a sale in the order of their ids."""
+        query = select(_PROMISES).where(_PROMISES.c.sale_id == sale_id).order_by(_PROMISES.c.id)
+        return [promise_from(row) for row in self._all(query)]
+
+    def put_promise(self, promise: Promise) -> None:
+        """Store the promise (key: sale and id)."""
+        self._upsert(_PROMISES, promise_values(promise))
+
+    def link_token(self, token_hash: str) -> LinkToken | None:
+        """Give the token with this hash, locked."""
+        row = self._one(_locked(select(_LINK_TOKENS).where(_LINK_TOKENS.c.hash == token_hash)))
+        return link_token_from(row) if row else None
+
+    def put_link_token(self, token: LinkToken) -> None:
+        """Store the token."""
+        self._upsert(_LINK_TOKENS, link_token_values(token))

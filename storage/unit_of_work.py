@@ -1,0 +1,63 @@
+"""One transaction: everything that use cases may ask of storage, and THE one commit.
+
+Nothing else in the project commits. A transaction that fails because another was quicker (a serialization failure or a
+deadlock on PostgreSQL, a locked file on SQLite) left nothing behind, and is done again from its start.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+
+from storage.conversations import ConversationStatements
+from storage.inbox import InboxStatements
+from storage.moments import MomentStatements
+from storage.outbox import OutboxStatements
+from storage.sales import SaleStatements
+
+T = TypeVar("T")
+
+ATTEMPTS = 3
+_PAUSE = timedelta(milliseconds=50)
+_TRY_AGAIN_SQLSTATES = frozenset({"40001", "40P01"})
+"""Serialization failure; deadlock. Source: https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html"""
+
+
+class SqlUnitOfWork(SaleStatements, ConversationStatements, MomentStatements, OutboxStatements, InboxStatements):
+    """Implements `bot.ports.store.UnitOfWork`: one of its parts for each kind of thing."""
+
+    def savepoint(self) -> AbstractContextManager[Any]:
+        """Open a savepoint, a context manager: what raises inside is undone, the rest of the transaction stands."""
+        return self._connection.begin_nested()
+
+
+def in_transaction(engine: Engine, work: Callable[[SqlUnitOfWork], T]) -> T:
+    """Run `work` whole in one transaction and commit it; undo all of it if it raises.
+
+    `work` may be run up to three times, each time on the state that it then finds; so it must do nothing but read and
+    write here.
+
+    Raises:
+        Exception: whatever `work` raised; nothing of it was stored.
+    """
+    attempt = 1
+    while True:
+        try:
+            with engine.begin() as connection:
+                return work(SqlUnitOfWork(connection))
+        except DBAPIError as error:
+            if attempt == ATTEMPTS or not _was_overtaken(error):
+                raise
+        time.sleep(_PAUSE.total_seconds() * attempt)
+        attempt += 1
+
+
+def _was_overtaken(error: DBAPIError) -> bool:
+    if getattr(error.orig, "sqlstate", None) in _TRY_AGAIN_SQLSTATES:
+        return True
+    # Extended codes such as SQLITE_BUSY_SNAPSHOT begin with the same word. Source: https://www.sqlite.org/rescode.html
+    return str(getattr(error.orig, "sqlite_errorname", "")).startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
