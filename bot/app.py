@@ -6,26 +6,29 @@ real adapters, which cannot tell a sandbox from the world. No rule of the produc
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 import structlog
-from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
+from slack_bolt.async_app import AsyncApp
+from telegram import Bot
 
-from bot import conversations, inbox
-from bot.adapters import telegram as _telegram  # noqa: F401 - names the package for the import contracts
+from bot import cases, conversations, inbox
 from bot.adapters.clock import SystemClock
 from bot.adapters.flow_files import FlowFiles
-from bot.adapters.metrics import Gauges
+from bot.adapters.metrics import registry_of
 from bot.adapters.scheduler import Ticker
 from bot.adapters.shop_file import read_shop_file
-from bot.adapters.slack import receiver as slack_in
 from bot.adapters.slack import translate as slack_words
 from bot.adapters.slack.poster import SlackPoster
-from bot.adapters.telegram import connection, translate
+from bot.adapters.slack.receiver import CaseFacts, build_app, close_app, http_handler
+from bot.adapters.slack.socket import SlackSocket
+from bot.adapters.telegram import translate
+from bot.adapters.telegram.connection import connect, set_webhook, username
 from bot.adapters.telegram.messenger import TelegramMessenger
 from bot.adapters.telegram.receiver import TelegramPoller, TelegramWebhook
 from bot.adapters.web import build_web, serve
@@ -51,10 +54,15 @@ class Program:
     """The product, put together: it takes in, decides, and sends. `run` keeps it going; `quiet` waits until it rests."""
 
     def __init__(
-        self, house: House, database: SqlDatabase, channels: Mapping[str, Channel], translators: inbox.Translators
+        self,
+        house: House,
+        database: SqlDatabase,
+        channels: Mapping[str, Channel],
+        translators: inbox.Translators,
+        flow_files: FlowFiles | None = None,
     ) -> None:
-        """Put it together; nothing moves before `run` or one of the single steps."""
-        self.house, self.database, self._translators = house, database, translators
+        """Put it together; nothing moves before `run` or one of the single steps. `flow_files` are watched, if given."""
+        self.house, self.database, self._translators, self._flow_files = house, database, translators, flow_files
         shop = house.shop
         self.dispatcher = Dispatcher(
             database,
@@ -110,6 +118,11 @@ class Program:
             _log.exception("moments_failed")
             return await self._fire_one_by_one(work, error)
 
+    def reload(self) -> None:
+        """Take changed flow files into use; one that is no longer valid leaves its last good version in place."""
+        for error in self._flow_files.reload_if_changed() if self._flow_files else ():
+            _log.warning("flow_refused", problem=str(error))
+
     def wake(self) -> None:
         """Look now whether something is due (the clock was moved, another process wrote)."""
         self._came_in.set()
@@ -120,7 +133,7 @@ class Program:
         while await self.fire_moments() == BATCH:
             pass
         await self.dispatcher.recover()
-        self.house.flows.reload()
+        self.reload()
         self.wake()
 
     def is_resting(self, uow: UnitOfWork) -> bool:
@@ -249,10 +262,11 @@ class Base:
 
     house: House
     database: SqlDatabase
+    flow_files: FlowFiles
 
 
 @contextlib.contextmanager
-def open_base(settings: Settings, *, clock: Clock | None = None, shop: Shop | None = None) -> Any:
+def open_base(settings: Settings, *, clock: Clock | None = None, shop: Shop | None = None) -> Iterator[Base]:
     """Open house and database, for commands that talk to nobody.
 
     Raises:
@@ -265,7 +279,7 @@ def open_base(settings: Settings, *, clock: Clock | None = None, shop: Shop | No
     try:
         demand_current(database)
         house.bot_username = database.run_now(lambda uow: uow.note(USERNAME)) or ""
-        yield Base(house, database)
+        yield Base(house, database, flows)
     finally:
         database.close()
 
@@ -306,39 +320,26 @@ async def open_service(
     async with AsyncExitStack() as stack:
         base = stack.enter_context(open_base(settings, clock=clock, shop=shop))
         house, database = base.house, base.database
-        token = settings.telegram_bot_token
-        slack_token = settings.slack_bot_token
-        assert token is not None and slack_token is not None  # noqa: S101, PT018 - `require` made sure
-        bot = await stack.enter_async_context(connection.connect(token.get_secret_value(), settings.telegram_api_base))
+        token = _secret(settings.telegram_bot_token)
+        bot = await stack.enter_async_context(connect(token, settings.telegram_api_base))
         poster = await stack.enter_async_context(_poster(settings))
         channels: dict[str, Channel] = {"telegram": TelegramMessenger(bot), "slack": poster}
-        program = Program(
-            house, database, channels, inbox.Translators(translate.translate, slack_words.translate)
-        )
-        slack = slack_in.build(
-            token=slack_token.get_secret_value(),
-            api_base=settings.slack_api_base,
-            signing_secret=settings.slack_signing_secret.get_secret_value() if settings.slack_signing_secret else "",
-            commit=program.commit_all,
-            clock=house.clock,
-            shop=house.shop,
-        )
-        health: dict[str, str | None] = {}
+        words = inbox.Translators(translate.translate, slack_words.translate)
+        program = Program(house, database, channels, words, base.flow_files)
+        slack = _slack_app(settings, program)
+        watched: Watched = {}
         slack_http = None
         if settings.slack_mode == "http":
-            slack_http = slack_in.http_handler(slack)
+            slack_http = http_handler(slack)
         telegram_webhook = None
         if settings.telegram_mode == "webhook":
-            secret = settings.telegram_webhook_secret
-            assert secret is not None  # noqa: S101 - `require` made sure
-            hook = TelegramWebhook(bot, secret.get_secret_value(), program.commit_all, house.clock)
+            hook = TelegramWebhook(bot, _secret(settings.telegram_webhook_secret), program.commit_all, house.clock)
             stack.push_async_callback(hook.stop)
             telegram_webhook = hook.handle
 
         def problems() -> list[str]:
-            return [f"{name}: {said}" for name, said in health.items() if said]
-
-        gauges = Gauges(CollectorRegistry())
+            told = ((name, why()) for name, why in watched.items())
+            return [f"{name}: {said}" for name, said in told if said]
 
         async def healthy() -> dict[str, Any]:
             counts = await database.read(lambda reports: reports.counts())
@@ -349,17 +350,110 @@ async def open_service(
             telegram_webhook=telegram_webhook,
             slack_http=slack_http,
             health=healthy,
-            intake_secret=settings.intake_secret.get_secret_value() if settings.intake_secret else None,
+            intake_secret=_secret(settings.intake_secret) or None,
             clock=house.clock,
-            metrics=gauges.registry,
+            metrics=registry_of(lambda: database.reports().counts()),
         )
         address = await stack.enter_async_context(serve(web, settings.http_host, settings.http_port))
         running = asyncio.create_task(program.run())
         stack.push_async_callback(_stopped, program, running)
-        await _open_doors(stack, settings, program, bot, slack, health)
+        await _open_slack(stack, settings, slack, watched)
+        await _open_telegram(stack, settings, program, bot, watched)
         yield Service(program, address, problems)
 
 
 async def _stopped(program: Program, running: asyncio.Task[None]) -> None:
     program.stop()
     await running
+
+
+Watched: TypeAlias = dict[str, Callable[[], str | None]]
+"""What can be unwell: each gives why, in words for the operator, or None."""
+
+
+@asynccontextmanager
+async def _poster(settings: Settings) -> AsyncIterator[SlackPoster]:
+    poster = SlackPoster(_secret(settings.slack_bot_token), settings.slack_api_base)
+    try:
+        yield poster
+    finally:
+        await poster.close()
+
+
+def _slack_app(settings: Settings, program: Program) -> AsyncApp:
+    house, shop = program.house, program.house.shop
+
+    async def facts(case_id: str) -> CaseFacts | None:
+        found = await program.database.run(lambda uow: cases.customer_of(uow, house, case_id))
+        return CaseFacts(*found) if found else None
+
+    async def compose(case_id: str, name: str, text: str) -> str:
+        return await program.database.run(lambda uow: cases.compose(uow, house, case_id, name, text))
+
+    return build_app(
+        token=_secret(settings.slack_bot_token),
+        api_base=settings.slack_api_base,
+        signing_secret=_secret(settings.slack_signing_secret),
+        commit=program.commit_all,
+        clock=house.clock,
+        shop_name=shop.name,
+        remedies={key: shop.remedy_label(key, "en") for key in shop.remedies},
+        teams={name: name for name in shop.teams},
+        case_lookup=facts,
+        compose=compose,
+    )
+
+
+async def _open_slack(stack: AsyncExitStack, settings: Settings, slack: AsyncApp, watched: Watched) -> None:
+    if settings.slack_mode == "http":
+        stack.push_async_callback(close_app, slack)
+        return
+    connection_ = SlackSocket(slack, _secret(settings.slack_app_token))
+    watched["Slack"] = lambda: None if connection_.health.ok else connection_.health.said
+    stack.push_async_callback(connection_.stop)
+    await connection_.start()
+
+
+async def _open_telegram(
+    stack: AsyncExitStack, settings: Settings, program: Program, bot: Bot, watched: Watched
+) -> None:
+    """Learn the bot's name and open its door; while Telegram cannot be reached, both are tried again and again."""
+    trouble: list[str | None] = [None]
+    watched["Telegram"] = lambda: trouble[0]
+
+    async def introduce() -> None:
+        pause = 1.0
+        while True:
+            try:
+                name = await username(bot)
+                await program.database.run(lambda uow: uow.put_note(USERNAME, name))
+                program.house.bot_username = name
+                if settings.telegram_mode == "webhook":
+                    url = f"{settings.public_url}/telegram/webhook"
+                    await set_webhook(bot, url, _secret(settings.telegram_webhook_secret))
+            except FollowUpError as error:
+                trouble[0] = str(error)
+                _log.warning("telegram_not_reached", problem=str(error))
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 60.0)
+            else:
+                trouble[0] = None
+                return
+
+    introducing = asyncio.create_task(introduce())
+    stack.push_async_callback(_cancelled, introducing)
+    if settings.telegram_mode == "polling":
+        poller = TelegramPoller(bot, program.commit_all, program.house.clock)
+        watched["Telegram updates"] = lambda: poller.health
+        polling = asyncio.create_task(poller.run())
+        stack.push_async_callback(_cancelled, polling)
+        stack.push_async_callback(poller.stop)
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _secret(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""

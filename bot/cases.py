@@ -35,6 +35,7 @@ from bot.desk.states import (
     UnhappyAgain,
     Whisper,
 )
+from bot.errors import NotFound
 from bot.flows.effects import OpenCase
 from bot.flows.events import Media
 from bot.messages import House, context_for, languages_for, note_down, phrase, remedy_label, tell_desk, write_to
@@ -187,7 +188,9 @@ def ladder(uow: UnitOfWork, house: House, moment: Moment, now: datetime) -> str 
 
 def told(text: str, media: Sequence[Media]) -> str:
     """Put words and things that are not words into one line for staff."""
-    things = [f"[{each.kind}]" + (f" {each.caption}" if each.caption and each.caption != text else "") for each in media]
+    things = [
+        f"[{each.kind}]" + (f" {each.caption}" if each.caption and each.caption != text else "") for each in media
+    ]
     return " ".join(part for part in (text, *things) if part)
 
 
@@ -195,9 +198,7 @@ def _worst(effect: OpenCase) -> str | None:
     return min(effect.factors, key=lambda name: effect.factors[name]).value if effect.factors else None
 
 
-def _promise(
-    promises: Sequence[Promise], factor: str | None, touchpoint: str | None, now: datetime
-) -> Promise | None:
+def _promise(promises: Sequence[Promise], factor: str | None, touchpoint: str | None, now: datetime) -> Promise | None:
     """Find the promise concerned: the one made for this touchpoint, else one that is past its time, else a lone one."""
     for fits in (
         lambda each: touchpoint is not None and each.touchpoint == touchpoint,
@@ -235,7 +236,11 @@ def _carry_out(uow: UnitOfWork, house: House, case: Case, effects: Sequence[Case
                 key = f"ladder:{case.id}:{case.cycle}:{effect.stage}:{effect.at.isoformat()}"
                 uow.plan(
                     Moment(
-                        key=key, kind="ladder", due_at=effect.at, sale_id=case.sale_id, case_id=case.id,
+                        key=key,
+                        kind="ladder",
+                        due_at=effect.at,
+                        sale_id=case.sale_id,
+                        case_id=case.id,
                         data={"stage": effect.stage},
                     )  # fmt: skip
                 )
@@ -251,11 +256,33 @@ def _reply(uow: UnitOfWork, house: House, case: Case, effect: ReplyToCustomer, n
         tell_desk(uow, house, case, "thread", now, text="⚠️ Not sent: the customer has not linked a chat.")
         return
     name = uow.note(f"staff:{effect.by}") or house.shop.name
-    context = context_for(house, customer, uow.sale(case.sale_id), case=case, staff={"name": name}, text=effect.text)
+    text = compose(uow, house, case.id, name, effect.text)
     write_to(
-        uow, house, customer, kind="staff_reply", text=phrase(house, customer, "staff_reply", context), now=now,
-        sale_id=case.sale_id, case_id=case.id, plain=effect.text,
+        uow, house, customer, kind="staff_reply", text=text, now=now, sale_id=case.sale_id, case_id=case.id
     )  # fmt: skip
+
+
+def compose(uow: UnitOfWork, house: House, case_id: str, name: str, text: str) -> str:
+    """Give a person's reply exactly as the customer gets it: signed, in the customer's language.
+
+    Raises:
+        NotFound: there is no such case.
+    """
+    case = uow.case(case_id)
+    if case is None:
+        raise NotFound(f"there is no case {case_id}")
+    customer = uow.customer(case.customer_id) or Customer(case.customer_id)
+    context = context_for(house, customer, uow.sale(case.sale_id), case=case, staff={"name": name}, text=text)
+    return phrase(house, customer, "staff_reply", context)
+
+
+def customer_of(uow: UnitOfWork, house: House, case_id: str) -> tuple[str, str] | None:
+    """Give name and language of the customer of a case, for the forms of staff."""
+    case = uow.case(case_id)
+    customer = uow.customer(case.customer_id) if case else None
+    if customer is None:
+        return None
+    return customer.name or customer.id, next(iter(languages_for(house, customer)), "")
 
 
 # Showing -----------------------------------------------------------------------------------------------------------
@@ -313,5 +340,3 @@ def _history(uow: UnitOfWork, sale: Sale) -> str:
     verdicts = uow.verdicts_of(sale.id)
     words = [f"{each.flow.replace('_', ' ')}: {each.choice or 'words'}" for each in verdicts[-4:]]
     return f"{sale.stage}; " + (", ".join(words) if words else "first reply")
-
-

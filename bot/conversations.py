@@ -304,9 +304,7 @@ class _Carrier:
             case RecordVerdict():
                 self._verdict(effect)
             case OpenCase():
-                self.case = cases.open_or_join(
-                    self.uow, self.house, self.sale, self.conversation, effect, self.now
-                )
+                self.case = cases.open_or_join(self.uow, self.house, self.sale, self.conversation, effect, self.now)
             case TellCase():
                 self._tell(effect)
             case StartTimer():
@@ -352,7 +350,8 @@ class _Carrier:
             buttons=self._buttons(ask, effect.turn),
             turn=effect.turn,
             timers=timers,
-            purpose=None if self.live else self.flow.purpose.value,
+            purpose=self.flow.purpose.value,
+            prompted=self.live,
             priority=URGENT if self.live else ORDINARY,
             expires_at=self.conversation.expires_at,
         )
@@ -385,7 +384,8 @@ class _Carrier:
             "answer" if self.live else "notice",
             speak(self.house, self.customer, say.texts, self._context()),
             key=f"{self.conversation.id}:s{effect.visit}",
-            purpose=None if self.live else self.flow.purpose.value,
+            purpose=self.flow.purpose.value,
+            prompted=self.live,
             priority=URGENT if self.live else ORDINARY,
             expires_at=self.conversation.expires_at,
         )
@@ -480,7 +480,9 @@ class _Carrier:
             cases.confirm(self.uow, self.house, self.case, self.now)
         case = cases.open_of(self.uow, self.sale.id)
         if case is not None:
-            cases.tell(self.uow, self.house, case, "👍 The customer says that they have what they wanted.", (), self.now)
+            cases.tell(
+                self.uow, self.house, case, "👍 The customer says that they have what they wanted.", (), self.now
+            )
             note_down(self.uow, self.now, "sale.complete_waits", sale_id=self.sale.id, case_id=case.id)
             return
         self.sale = replace(self.sale, confirmed_at=self.sale.confirmed_at or self.now)

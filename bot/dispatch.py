@@ -13,10 +13,11 @@ from datetime import datetime, timedelta
 from bot import cases, conversations, guards, retry
 from bot.durations import parse_duration
 from bot.errors import DeliveryDelayed, DeliveryRefused, DeliveryUnknown
+from bot.flows.events import Withdrawn
 from bot.messages import House, note_down, phrase, tell_desk, zone_of
 from bot.pacing import Pacer
 from bot.ports.channels import Channel
-from bot.ports.records import Customer, Outgoing, Post, Sale
+from bot.ports.records import Customer, Outgoing, OutgoingKind, Post, Sale
 from bot.ports.store import Database, UnitOfWork
 from bot.sales import after
 
@@ -29,8 +30,9 @@ LEASE = timedelta(minutes=10)
 LONGEST_WAIT = 5.0
 """Seconds that a claimed message waits for its turn; a longer wait gives it back to the outbox."""
 
+
 LIVE = timedelta(minutes=30)
-"""How long an answer to the customer's own words counts as one; later it waits for an allowed hour like anything else."""
+"""How long what answers the customer's own words counts as such; later it waits for an allowed hour like anything else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,9 @@ class Outcome:
 # Claiming ---------------------------------------------------------------------------------------------------------
 
 
-def claim(uow: UnitOfWork, house: House, channels: Sequence[str], now: datetime, limit: int) -> tuple[list[Outgoing], int]:
+def claim(
+    uow: UnitOfWork, house: House, channels: Sequence[str], now: datetime, limit: int
+) -> tuple[list[Outgoing], int]:
     """Claim messages that may go now. Gives them, ready to send, and how many rows were looked at."""
     ready: list[Outgoing] = []
     due = [each for each in uow.due_outgoing(now, limit) if each.channel in channels]
@@ -73,14 +77,23 @@ def _decide(uow: UnitOfWork, house: House, message: Outgoing, now: datetime) -> 
     sale = uow.sale(message.sale_id) if message.sale_id else None
     if customer is None:
         return guards.Drop("the customer is gone")
-    direct = message.purpose is None and message.kind != "staff_reply" and now - message.created_at <= LIVE
-    facts = guards.Facts(
-        kind="answer" if direct else ("notice" if message.kind == "answer" else message.kind),
-        purpose=message.purpose,
-        expires_at=message.expires_at,
-        question_open=_question_open(uow, message),
-    )
-    return guards.check(facts, _standing(uow, house, customer, sale, message), house.shop.guards, now)
+    fresh = now - message.created_at <= LIVE
+    kind = _spoken(message.kind)
+    if kind == "answer" and not fresh:
+        kind = "notice"
+    elif message.body.get("prompted") and fresh:
+        kind = "answer"
+    facts = guards.Facts(kind, message.purpose, message.expires_at, _question_open(uow, message))
+    return guards.check(facts, _standing(uow, house, customer, sale), house.shop.guards, now)
+
+
+def _spoken(kind: OutgoingKind) -> guards.MessageKind:
+    match kind:
+        case "card" | "thread" | "whisper":
+            msg = f"{kind} goes to Slack, not to a customer"
+            raise ValueError(msg)
+        case _:
+            return kind
 
 
 def _question_open(uow: UnitOfWork, message: Outgoing) -> bool:
@@ -96,9 +109,7 @@ def _question_open(uow: UnitOfWork, message: Outgoing) -> bool:
     return not conversation.state.spoken and question is not None and question.state in ("sent", "unknown")
 
 
-def _standing(
-    uow: UnitOfWork, house: House, customer: Customer, sale: Sale | None, message: Outgoing
-) -> guards.Standing:
+def _standing(uow: UnitOfWork, house: House, customer: Customer, sale: Sale | None) -> guards.Standing:
     case = cases.open_of(uow, sale.id) if sale else None
     return guards.Standing(
         zone=zone_of(house, customer),
@@ -108,17 +119,18 @@ def _standing(
         consents=customer.consents,
         case_open=cases.at_work(case),
         paused=sale.paused if sale else False,
+        last_question_at=customer.last_question_at,
+        last_exchange_at=customer.last_wrote_at,
     )
 
 
 def _drop(uow: UnitOfWork, house: House, message: Outgoing, reason: str, now: datetime) -> None:
     uow.put_outgoing(replace(message, state="dropped", reason=reason))
-    note_down(uow, now, "message.dropped", sale_id=message.sale_id, kind=message.kind, reason=reason)
+    note_down(uow, now, "message.dropped", sale_id=message.sale_id, message=message.kind, reason=reason)
     if message.kind == "question" and message.conversation_id:
         conversation = uow.conversation(message.conversation_id)
         if conversation is not None and conversation.state.turn == message.turn:
-            withdrawn = conversations.Withdrawn(reason)
-            conversations.advance(uow, house, conversation, withdrawn, now)
+            conversations.advance(uow, house, conversation, Withdrawn(reason), now)
     if message.kind == "staff_reply":
         _say_in_thread(uow, house, message, f"⚠️ Not sent to the customer: {reason}.", now)
 
@@ -150,7 +162,10 @@ def _prepare(uow: UnitOfWork, house: House, message: Outgoing, now: datetime) ->
         }
         return replace(message, body=body)
     if message.kind == "whisper":
-        return replace(message, body={**message.body, "channel": post.channel if post else home, "thread_ts": post.ts if post else None})
+        return replace(
+            message,
+            body={**message.body, "channel": post.channel if post else home, "thread_ts": post.ts if post else None},
+        )
     if post is None:
         _stand_back(uow, message, now)
         return None
@@ -182,14 +197,14 @@ def mark(uow: UnitOfWork, house: House, outcome: Outcome, now: datetime) -> None
     elif isinstance(error, DeliveryRefused):
         _refused(uow, house, message, error, now)
     elif isinstance(error, DeliveryDelayed):
-        _again(uow, house, message, error.retry_after, f"delayed: {error}", now)
+        _again(uow, house, message, error, f"delayed: {error}", now)
     elif isinstance(error, DeliveryUnknown) and message.kind in AT_MOST_ONCE:
         _unknown(uow, house, message, str(error), now)
     elif isinstance(error, DeliveryUnknown):
-        _again(uow, house, message, None, f"unknown: {error}", now)
+        _again(uow, house, message, error, f"unknown: {error}", now)
     else:
         uow.put_outgoing(replace(message, state="failed", reason=f"{type(error).__name__}: {error}", lease_until=None))
-        note_down(uow, now, "message.failed", sale_id=message.sale_id, kind=message.kind, error=str(error))
+        note_down(uow, now, "message.failed", sale_id=message.sale_id, message=message.kind, error=str(error))
 
 
 def _sent(uow: UnitOfWork, house: House, message: Outgoing, now: datetime) -> None:
@@ -200,7 +215,7 @@ def _sent(uow: UnitOfWork, house: House, message: Outgoing, now: datetime) -> No
     if message.kind in ("edit", "card", "whisper", "thread"):
         return
     note_down(
-        uow, now, "message.sent", sale_id=message.sale_id, customer_id=message.customer_id, kind=message.kind,
+        uow, now, "message.sent", sale_id=message.sale_id, customer_id=message.customer_id, message=message.kind,
         text=message.body.get("text"),
     )  # fmt: skip
     _asked(uow, house, message, now)
@@ -211,7 +226,7 @@ def _sent(uow: UnitOfWork, house: House, message: Outgoing, now: datetime) -> No
 def _unknown(uow: UnitOfWork, house: House, message: Outgoing, why: str, now: datetime) -> None:
     """Nobody can say whether it arrived: it is not repeated, and shown; its timers run as if it had."""
     uow.put_outgoing(replace(message, state="unknown", reason=f"may have been sent: {why}", lease_until=None))
-    note_down(uow, now, "message.unknown", sale_id=message.sale_id, kind=message.kind, text=message.body.get("text"))
+    note_down(uow, now, "message.unknown", sale_id=message.sale_id, message=message.kind, text=message.body.get("text"))
     _asked(uow, house, message, now)
 
 
@@ -234,23 +249,21 @@ def _asked(uow: UnitOfWork, house: House, message: Outgoing, now: datetime) -> N
 
 
 def _again(
-    uow: UnitOfWork, house: House, message: Outgoing, wait: timedelta | None, why: str, now: datetime
+    uow: UnitOfWork, house: House, message: Outgoing, error: DeliveryDelayed | DeliveryUnknown, why: str, now: datetime
 ) -> None:
     decision = retry.decide(
         attempt=message.attempts,
-        retry_after=wait,
-        created_at=message.created_at,
         now=now,
+        created_at=message.created_at,
+        retry_after=error.retry_after if isinstance(error, DeliveryDelayed) else None,
         forever=message.kind not in AT_MOST_ONCE,
     )
     match decision:
         case retry.RetryAt():
-            uow.put_outgoing(
-                replace(message, state="waiting", not_before=decision.at, reason=why, lease_until=None)
-            )
+            uow.put_outgoing(replace(message, state="waiting", not_before=decision.at, reason=why, lease_until=None))
         case retry.GiveUp():
             uow.put_outgoing(replace(message, state="failed", reason=f"{decision.reason}; {why}", lease_until=None))
-            note_down(uow, now, "message.failed", sale_id=message.sale_id, kind=message.kind, error=why)
+            note_down(uow, now, "message.failed", sale_id=message.sale_id, message=message.kind, error=why)
     if message.kind == "staff_reply" and why.startswith("unknown"):
         _say_in_thread(uow, house, message, "❔ May have been sent; it is sent once more and says so.", now)
 
@@ -266,7 +279,7 @@ def _refused(uow: UnitOfWork, house: House, message: Outgoing, error: DeliveryRe
             tell_desk(uow, house, case, "card", now, moved_to=case.team)
         return
     uow.put_outgoing(replace(message, state="refused", reason=f"{error.reason}: {error}", lease_until=None))
-    note_down(uow, now, "message.refused", sale_id=message.sale_id, kind=message.kind, reason=error.reason)
+    note_down(uow, now, "message.refused", sale_id=message.sale_id, message=message.kind, reason=error.reason)
     if error.reason in ("blocked", "chat_gone"):
         _lost(uow, message, error.reason, now)
     if message.kind == "staff_reply":
@@ -291,8 +304,8 @@ def _fall_back(uow: UnitOfWork, house: House, message: Outgoing, error: Delivery
         uow.put_outgoing(replace(message, state="refused", reason=str(error), lease_until=None))
         return
     if message.body.get("channel") == fallback:
-        wait = timedelta(minutes=5)
-        _again(uow, house, message, wait, f"the fallback channel {fallback} cannot be used: {error}", now)
+        why = f"the fallback channel {fallback} cannot be used: {error}"
+        _again(uow, house, message, DeliveryDelayed(why, retry_after=timedelta(minutes=5)), why, now)
         return
     uow.put_outgoing(replace(message, state="refused", reason=f"{error}; sent to {fallback} instead", lease_until=None))
     note_down(uow, now, "case.fell_back", sale_id=case.sale_id, case_id=case.id, channel=message.body.get("channel"))
@@ -425,5 +438,3 @@ class Dispatcher:
                 mark(uow, self._house, outcome, now)
 
         await self._database.run(work)
-
-

@@ -67,7 +67,8 @@ def handle(uow: UnitOfWork, house: House, translators: Translators, item: Incomi
 def _handle(uow: UnitOfWork, house: House, translators: Translators, item: Incoming, now: datetime) -> str | None:
     match item.source:
         case "shop":
-            return _order(uow, house, item, now)
+            _order(uow, house, item, now)
+            return None
         case "telegram":
             return chat(uow, house, translators.telegram(item.payload), now)
         case "slack":
@@ -198,9 +199,7 @@ def _consented(uow: UnitOfWork, house: House, customer: Customer, event: ButtonT
         context = context_for(house, customer, next(iter(uow.sales_of(customer.id)), None))
         label = phrase(house, customer, "consent_" + event.data.removeprefix("c:"), context)
         asked = phrase(house, customer, "hello_consent", context)
-        write_to(
-            uow, house, customer, kind="edit", text=f"{asked}\n\n➜ {label}", now=now, message_id=event.message_id
-        )
+        write_to(uow, house, customer, kind="edit", text=f"{asked}\n\n➜ {label}", now=now, message_id=event.message_id)
     _say(uow, house, customer, name, now)
     for sale in uow.sales_of(customer.id):
         uow.release_held(sale.id, now)

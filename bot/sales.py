@@ -17,6 +17,7 @@ from bot.ports.orders import LIFECYCLE, CustomerForm, OrderEvent, SaleForm
 from bot.ports.records import Customer, LinkToken, Moment, Promise, Sale
 from bot.ports.store import UnitOfWork
 
+
 def record(uow: UnitOfWork, house: House, event: OrderEvent, now: datetime) -> Sale:
     """Take in one order event: customer, sale, promises, log; and plan every conversation that it starts.
 
@@ -183,7 +184,9 @@ def hash_token(token: str) -> str:
 def make_link(uow: UnitOfWork, house: House, sale: Sale, now: datetime) -> str:
     """Make a new single-use link for a sale and give its address. Links made before stay good until they are used."""
     token = house.clock.new_token()
-    uow.put_link_token(LinkToken(hash_token(token), sale.id, sale.customer_id, now, now + house.shop.link_expires_after))
+    uow.put_link_token(
+        LinkToken(hash_token(token), sale.id, sale.customer_id, now, now + house.shop.link_expires_after)
+    )
     note_down(uow, now, "link.made", sale_id=sale.id, customer_id=sale.customer_id)
     return f"https://t.me/{house.bot_username}?start={token}"
 

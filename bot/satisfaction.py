@@ -14,9 +14,7 @@ FACTORS = ("promise", "service", "clarity", "quality")
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a customer said at one step: factors from 0 to 1, about a touchpoint (None: none in particular), in a
-    cycle.
-    """
+    """What a customer said at one step, in one cycle: factors from 0 to 1, and the touchpoint that they are about."""
 
     factors: Mapping[str, float]
     at: datetime

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from storage.database import SqlDatabase, open_database
-from tests.databases import PostgresqlTemplate, SqliteTemplate, start_postgresql
+from tests.databases import PostgresqlTemplate, SqliteTemplate, postgresql_server
 
 
 @pytest.fixture(scope="session")
@@ -16,13 +16,10 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> SqliteTemplate:
 
 
 @pytest.fixture(scope="session")
-def postgresql_template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresqlTemplate]:
+def postgresql_template() -> Iterator[PostgresqlTemplate]:
     """A PostgreSQL server, started once, with a migrated database to copy from."""
-    server = start_postgresql(tmp_path_factory.mktemp("postgresql"))
-    try:
-        yield PostgresqlTemplate(server.get_uri())
-    finally:
-        server.cleanup()
+    with postgresql_server() as uri:
+        yield PostgresqlTemplate(uri)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -22,6 +22,7 @@ from bot.ports.orders import parse_order_event
 
 Event: TypeAlias = dict[str, Any]
 Problem: TypeAlias = tuple[str, str]
+_Column: TypeAlias = tuple[str, ...]
 
 PROBLEMS_MAX = 200
 """How many problems are told at once; a file with more has one cause."""
@@ -156,25 +157,23 @@ def _read_lines(text: str, problems: list[Problem]) -> Iterator[tuple[int, Event
 
 def _read_csv(text: str, problems: list[Problem]) -> Iterator[tuple[int, Event]]:
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
-    events: dict[tuple[str, ...], tuple[int, Event]] = {}
-    columns: list[str] = []
+    events: dict[tuple[Any, ...], tuple[int, Event]] = {}
+    columns: list[_Column] = []
     begins = 1
     try:
         for row in rows:
             line, begins = begins, rows.line_num + 1
-            if not any(cell.strip() for cell in row):
+            cells = [cell.strip() for cell in row]
+            if not any(cells):
                 continue
             if not columns:
-                columns = _read_header(row, line, problems)
+                columns = _read_header(cells, line)
                 continue
-            if len(row) > len(columns):
-                problems.append(
-                    (f"line {line}", f"has {len(row)} cells, the header {len(columns)}: a quote is missing?")
-                )
+            if any(cells[len(columns) :]):
+                problems.append((f"line {line}", "has more cells than the header has names: a quote is missing?"))
                 continue
-            cells = {name: cell.strip() for name, cell in zip(columns, row, strict=False) if cell.strip()}
-            event = _event(cells, line, problems)
-            known = events.setdefault(_same_event(cells), (line, event))
+            event = _event(columns, cells, line, problems)
+            known = events.setdefault(_same_event(event), (line, event))
             if known[1] is not event:
                 problems += _merge(known, event, line)
     except csv.Error as error:
@@ -182,11 +181,11 @@ def _read_csv(text: str, problems: list[Problem]) -> Iterator[tuple[int, Event]]
     yield from events.values()
 
 
-def _same_event(cells: Mapping[str, str]) -> tuple[str, ...]:
+def _same_event(event: Event) -> tuple[Any, ...]:
     # Rows without an id belong together where the same thing happened to the same order at the same time.
-    if "id" in cells:
-        return (cells["id"],)
-    return tuple(cells.get(name, "") for name in ("type", "occurred_at", "sale.id"))
+    if "id" in event:
+        return (event["id"],)
+    return event.get("type"), event.get("occurred_at"), event["sale"].get("id")
 
 
 def _delimiter(text: str) -> str:
@@ -195,32 +194,43 @@ def _delimiter(text: str) -> str:
     return max(",;\t", key=header.count)
 
 
-def _read_header(row: list[str], line: int, problems: list[Problem]) -> list[str]:
-    names = [cell.strip() for cell in row]
-    columns = [_COLUMNS.get(name.lower(), name) for name in names]
-    missing = [_SHORT_NAMES[each] for each in _NEEDED if each not in columns]
+def _read_header(cells: list[str], line: int) -> list[_Column]:
+    names = [_COLUMNS.get(cell.lower(), cell) for cell in cells]
+    problems: list[Problem] = []
+    missing = [_SHORT_NAMES[each] for each in _NEEDED if each not in names]
     if missing:
         problems.append((f"line {line}", f"the header lacks {', '.join(missing)}"))
-    doubled = sorted({each for each in columns if each and columns.count(each) > 1})
+    doubled = sorted({each for each in names if each and names.count(each) > 1})
     if doubled:
         problems.append((f"line {line}", f"the header has {', '.join(doubled)} twice"))
+    split = sorted({each for each in names if each and any(other.startswith(f"{each}.") for other in names)})
+    if split:
+        problems.append((f"line {line}", f"the header has {', '.join(split)} both as a whole and in parts"))
     if problems:
         # Without the right header every row would be reported for the same one mistake.
         raise InputRefused(problems)
-    return columns
+    return [tuple(name.split(".")) for name in names]
 
 
-def _event(cells: Mapping[str, str], line: int, problems: list[Problem]) -> Event:
+def _event(columns: list[_Column], cells: list[str], line: int, problems: list[Problem]) -> Event:
     event: Event = {"sale": {"customer": {}}}
     item: Event = {}
     promise: Event = {}
-    for name, cell in cells.items():
-        if name.startswith("item."):
-            item[name.removeprefix("item.")] = _item_value(name, cell, line, problems)
-        elif name.startswith("promise."):
-            promise[name.removeprefix("promise.")] = cell
-        elif name:
-            _put(event, name, cell, line, problems)
+    for column, cell in zip(columns, cells, strict=False):
+        if not cell:
+            continue
+        match column:
+            case ("item", name):
+                item[name] = _item_value(name, cell, line, problems)
+            case ("promise", name):
+                promise[name] = cell
+            case ("",):
+                problems.append((f"line {line}", f"{cell[:40]!r} stands below no column name"))
+            case _:
+                place = event
+                for folder in column[:-1]:
+                    place = place.setdefault(folder, {})
+                place[column[-1]] = cell
     if item:
         event["sale"]["items"] = [item]
     if promise:
@@ -231,9 +241,9 @@ def _event(cells: Mapping[str, str], line: int, problems: list[Problem]) -> Even
 
 
 def _item_value(name: str, cell: str, line: int, problems: list[Problem]) -> Any:
-    if name == "item.tags":
+    if name == "tags":
         return [tag.strip() for tag in cell.split("|") if tag.strip()]
-    if name == "item.quantity":
+    if name == "quantity":
         # A decimal comma is how half of Europe's spreadsheets write it.
         if not re.fullmatch(r"\d{1,9}([.,]\d{1,6})?", cell):
             problems.append((f"line {line}, quantity", f"{cell!r} is not a number"))
@@ -241,23 +251,6 @@ def _item_value(name: str, cell: str, line: int, problems: list[Problem]) -> Any
         number = float(cell.replace(",", "."))
         return int(number) if number.is_integer() else number
     return cell
-
-
-def _put(event: Event, dotted: str, cell: str, line: int, problems: list[Problem]) -> None:
-    *folders, name = dotted.split(".")
-    place = event
-    for folder in folders:
-        inner = place.setdefault(folder, {})
-        if not isinstance(inner, dict):
-            problems.append(
-                (f"line {line}, {dotted}", f"{folder} is a value of its own, and has parts in other columns")
-            )
-            return
-        place = inner
-    if isinstance(place.get(name), dict):
-        problems.append((f"line {line}, {dotted}", "is a value of its own, and has parts in other columns"))
-        return
-    place[name] = cell
 
 
 def _merge(known: tuple[int, Event], event: Event, line: int) -> list[Problem]:

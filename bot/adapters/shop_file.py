@@ -10,7 +10,7 @@ from bot.errors import ConfigurationError, FlowError
 _EXAMPLE = files("bot.desk") / "shop.example.yaml"
 
 
-def load_shop(path: Path) -> Shop:
+def read_shop_file(path: Path) -> Shop:
     """Read the shop's own file.
 
     Raises:

@@ -106,7 +106,7 @@ def decide(case: Case, event: CaseEvent, shop: Shop, now: datetime) -> CaseTrans
         case HandedOver():
             return _handed_over(case, event, shop, now)
         case CustomerSaid():
-            told = Thread("The customer writes:", case.claimed_by, event.text)
+            told = Thread(f"The customer writes: {_quoted(event.text)}", case.claimed_by)
             return CaseTransition(case, (told,) if case.status == "confirmed" else (told, ShowCard()))
         case UnhappyAgain():
             return _unhappy_again(case, event, shop, now)
@@ -127,10 +127,10 @@ def _claimed(case: Case, event: Claimed, now: datetime) -> CaseTransition:
     if case.claimed_by == event.by:
         return _ignored(case, "the same person has it already")
     if case.claimed_by is not None:
-        return _in_vain(case, event.by, f"<@{case.claimed_by}> took this {_ago(case.claimed_at, now)}.")
+        return _in_vain(case, event.by, f"{_user(case.claimed_by)} took this {_ago(case.claimed_at, now)}.")
     if case.status not in WAITS_FOR_STAFF:
         return _in_vain(case, event.by, f"There is nothing to take: {_standing(case)}.")
-    return CaseTransition(_taken(case, event.by, now), (Thread(f"<@{event.by}> has taken this."), ShowCard()))
+    return CaseTransition(_taken(case, event.by, now), (Thread(f"{_user(event.by)} has taken this."), ShowCard()))
 
 
 def _replied(case: Case, event: Replied, now: datetime) -> CaseTransition:
@@ -142,7 +142,7 @@ def _replied(case: Case, event: Replied, now: datetime) -> CaseTransition:
         (
             StopLadder(),
             ReplyToCustomer(event.by, event.text),
-            Thread(f"<@{event.by}> replied to the customer:", quote=event.text),
+            Thread(f"{_user(event.by)} replied to the customer: {_quoted(event.text)}"),
             ShowCard(),
         ),
     )
@@ -156,15 +156,16 @@ def _remedy_done(case: Case, event: RemedyDone, shop: Shop, now: datetime) -> Ca
     remedy = Remedy(event.kind, event.note, event.by, now)
     remedied = replace(_taken(case, event.by, now), status="remedied", remedies=(*case.remedies, remedy))
     label = shop.remedy_label(event.kind, "en")
+    note = f" {_quoted(event.note)}" if event.note.strip() else ""
     if case.status == "remedied":
         # The question after the first remedy is on its way: a second one would be one too many.
-        told = Thread(f"<@{event.by}> also did: {label}. The customer is being asked already.", quote=event.note)
+        told = Thread(f"{_user(event.by)} also did: {label}{note}. The customer is being asked already.")
         return CaseTransition(remedied, (told, ShowCard()))
     wait = shop.remedies[event.kind].reask_after
     # A replacement travels at weekends, too: only business days ask the calendar.
     days = wait.business_days
     reask_at = shop.team(case.team).calendar.add_business_days(now, days) if days else now + wait.span
-    told = Thread(f"<@{event.by}> did: {label}. The customer will be asked whether it is right now.", quote=event.note)
+    told = Thread(f"{_user(event.by)} did: {label}{note}. The customer will be asked whether it is right now.")
     return CaseTransition(remedied, (StopLadder(), PlanReask(reask_at, event.kind), told, ShowCard()))
 
 
@@ -183,7 +184,9 @@ def _handed_over(case: Case, event: HandedOver, shop: Shop, now: datetime) -> Ca
         claimed_by=None,
         claimed_at=None,
     )
-    told = Thread(f"<@{event.by}> handed this over from {case.team} to {event.team}.", _lead(moved, shop), event.reason)
+    why = f": {_quoted(event.reason)}" if event.reason.strip() else "."
+    said = f"{_user(event.by)} handed this over from {case.team} to {event.team}{why}"
+    told = Thread(said, _lead(moved, shop))
     watched = moved.status in WAITS_FOR_STAFF and moved.answered_at is None
     if not watched:
         return CaseTransition(moved, (MoveCard(event.team), told))
@@ -197,7 +200,7 @@ def _unhappy_again(case: Case, event: UnhappyAgain, shop: Shop, now: datetime) -
     about = ", ".join(word for word in (event.factor, event.touchpoint) if word)
     about = f" ({about})" if about else ""
     if case.status in WAITS_FOR_STAFF:
-        told = Thread(f"The customer is unhappy once more{about}:", case.claimed_by, event.said)
+        told = Thread(f"The customer is unhappy once more{about}: {_quoted(event.said)}", case.claimed_by)
         return CaseTransition(case, (told, ShowCard()))
     due_at, due_reason = _due(case.team, shop, now)
     must_call = case.cycle >= shop.max_cycles
@@ -213,12 +216,13 @@ def _unhappy_again(case: Case, event: UnhappyAgain, shop: Shop, now: datetime) -
         due_at=due_at,
         due_reason=due_reason,
     )
-    before = f" <@{case.claimed_by}> had it last." if case.claimed_by else ""
-    if must_call:
-        said = f"The customer was asked {case.cycle} times and it is still not right{about}: call the customer.{before}"
-    else:
-        said = f"The customer says that it is not right{about}. Reopened, cycle {reopened.cycle}.{before}"
-    told = Thread(said, _called_upon(reopened, shop), event.said)
+    before = f" {_user(case.claimed_by)} had it last." if case.claimed_by else ""
+    outcome = (
+        f"Asked {case.cycle} times and still not right: call the customer."
+        if must_call
+        else f"The customer says that it is not right: reopened, cycle {reopened.cycle}."
+    )
+    told = Thread(f"{outcome}{before} They said{about}: {_quoted(event.said)}", _called_upon(reopened, shop))
     return CaseTransition(reopened, (StopLadder(), *_ladder(reopened, shop, now), told, ShowCard()))
 
 
@@ -254,7 +258,7 @@ def _warned(case: Case, stage: int, shop: Shop, now: datetime) -> CaseTransition
     if stage > _CX_OWNER and case.claimed_by is not None:
         return _ignored(case, "it has been taken since")
     raised = replace(case, rung=max(case.rung, min(stage, _CX_OWNER)))
-    who = f"<@{case.claimed_by}> has it" if case.claimed_by else "nobody has taken it"
+    who = f"{_user(case.claimed_by)} has it" if case.claimed_by else "nobody has taken it"
     told = Thread(
         f"The customer still waits for an answer, and {who}. It was due {case.due_reason}.", _called_upon(raised, shop)
     )
@@ -300,6 +304,16 @@ def _taken(case: Case, by: str, now: datetime) -> Case:
     if case.claimed_by is not None or case.status not in WAITS_FOR_STAFF:
         return case
     return replace(case, status="claimed" if case.status == "open" else case.status, claimed_by=by, claimed_at=now)
+
+
+def _user(user: str | None) -> str:
+    """Name a member of staff, in the form that whoever posts it makes a mention."""
+    return f"{{user:{user}}}"
+
+
+def _quoted(words: str) -> str:
+    """Quote what somebody typed, so that it calls upon nobody."""
+    return f"“{words.strip().replace('{user:', '{ user:').replace('<@', '< @')}”"
 
 
 def _ignored(case: Case, reason: str) -> CaseTransition:

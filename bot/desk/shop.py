@@ -85,8 +85,8 @@ class Guards:
 
     quiet_from: time = time(21)
     quiet_to: time = time(8, 30)
-    ask_every: timedelta = timedelta(hours=20)
-    pause_after_talk: timedelta = timedelta(hours=2)
+    ask_every: timedelta = timedelta()
+    pause_after_talk: timedelta = timedelta()
 
 
 @dataclass(frozen=True, slots=True)

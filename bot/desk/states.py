@@ -154,15 +154,10 @@ class MoveCard:
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """Say `text` in the case's thread; `mention` is a Slack user id to call upon.
-
-    `text` is in our own words and may name staff as ``<@U123>``; what anybody typed stands in `quote`, and there alone,
-    so that whoever posts it knows what to escape.
-    """
+    """Say `text` (plain, already in words) in the case's thread; `mention` is a Slack user id to call upon."""
 
     text: str
     mention: str | None = None
-    quote: str = ""
 
 
 @dataclass(frozen=True, slots=True)

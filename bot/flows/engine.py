@@ -27,7 +27,7 @@ A stopped customer is heard (their own taps and words still count) but not spoke
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import assert_never
+from typing import Literal, assert_never
 
 from bot.flows.effects import (
     Acknowledge,
@@ -340,6 +340,11 @@ def _to_a_person(state: State, event: Wrote, touchpoint: str | None) -> Effect:
     return OpenCase("unclear", step_name, NO_FACTORS, touchpoint, event.text, event.media)
 
 
+def _acknowledge(state: State, kind: Literal["passed_on", "noted"]) -> tuple[State, Acknowledge]:
+    visit = state.acknowledged + 1
+    return replace(state, acknowledged=visit), Acknowledge(kind, visit)
+
+
 def _words_asked_for(flow: Flow, state: State, ask: Ask, event: Wrote) -> Transition:
     effects: list[Effect] = [
         CloseQuestion(ask.name, state.turn, None),
@@ -349,7 +354,8 @@ def _words_asked_for(flow: Flow, state: State, ask: Ask, event: Wrote) -> Transi
     ]
     if not isinstance(flow.steps.get(ask.next or ""), Ask | Say):
         # No step says a word in return, so the customer would not know that anybody read it.
-        effects.append(Acknowledge("passed_on", state.turn))
+        state, thanks = _acknowledge(state, "passed_on")
+        effects.append(thanks)
     return _enter(flow, _answer(state, state.turn), ask.next, *effects)
 
 
@@ -359,23 +365,25 @@ def _words_instead_of_choice(state: State, ask: Ask, event: Wrote) -> Transition
         _to_a_person(state, event, ask.touchpoint),
     ]
     if not state.spoken:
-        effects += [StopTimers(("remind",)), Acknowledge("passed_on", state.turn)]
+        state, thanks = _acknowledge(state, "passed_on")
+        effects += [StopTimers(("remind",)), thanks]
     return Transition(replace(state, spoken=True), tuple(effects))
 
 
 def _words_outside(state: State, event: Wrote) -> Transition:
     """Take words that no open question waits for: before it began, in a pause, or after the end."""
-    verdict = _verdict_in_words(state, event, None)
-    is_thanks = not event.media and not state.unhappy and is_plain_thanks(event.text)
-    if is_thanks:
-        effects: list[Effect] = [verdict]
-    else:
-        effects = [verdict, _to_a_person(state, event, None)]
-    if state.stopped:
-        return Transition(replace(state, spoken=state.spoken or not is_thanks), tuple(effects))
-    if not state.spoken:
-        effects.append(Acknowledge("noted" if is_thanks else "passed_on", state.visits))
-    return Transition(replace(state, spoken=state.spoken or not is_thanks), tuple(effects))
+    effects: list[Effect] = [_verdict_in_words(state, event, None)]
+    if not event.media and is_plain_thanks(event.text):
+        # Thanks for thanks, once; after we have said something to their words, silence is the natural answer.
+        if not state.stopped and not state.acknowledged:
+            state, thanks = _acknowledge(state, "noted")
+            effects.append(thanks)
+        return Transition(state, tuple(effects))
+    effects.append(_to_a_person(state, event, None))
+    if not state.stopped and not state.spoken:
+        state, thanks = _acknowledge(state, "passed_on")
+        effects.append(thanks)
+    return Transition(replace(state, spoken=True), tuple(effects))
 
 
 # -- moments that have come --------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ class State:
     entered, which bounds loops. `unhappy`: an unhappy reply was given here, so further words belong to the case. `spoken`:
     words came since the open question, so no reminder and no "silence"; after the end: words came that were
     acknowledged. `stopped`: the customer said stop, so nothing more goes out to them from this conversation, even where it
-    had ended another way before.
+    had ended another way before. `acknowledged` counts the thanks for words, and so numbers them.
     """
 
     status: Status = "new"
@@ -37,6 +37,7 @@ class State:
     asked: tuple[Asked, ...] = ()
     outcome: str | None = None
     stopped: bool = False
+    acknowledged: int = 0
 
 
 def state_to(state: State) -> dict[str, Any]:

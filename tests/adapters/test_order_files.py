@@ -104,6 +104,16 @@ def test_missing_columns_are_told_once(tmp_path: Path) -> None:
     ]
 
 
+def test_header_that_contradicts_itself_is_refused(tmp_path: Path) -> None:
+    """A column twice, or a thing both as a whole and in parts, has no one meaning; a cell below no name neither."""
+    header = "type,occurred_at,sale_id,customer_id"
+    row = "order.placed,2026-11-21T10:00:00Z,1,c,extra"
+    assert "type twice" in problems_of(write(tmp_path, f"{header},Type\n{row}"))[0][1]
+    assert "sale both as a whole" in problems_of(write(tmp_path, f"{header},sale\n{row}"))[0][1]
+    assert problems_of(write(tmp_path, f"{header},\n{row}")) == [("line 2", "'extra' stands below no column name")]
+    assert "more cells" in problems_of(write(tmp_path, f"{header}\n{row}"))[0][1]
+
+
 def test_line_numbers_count_lines_inside_quotes(tmp_path: Path) -> None:
     """A text of several lines in one cell does not shift the line that is named."""
     text = (

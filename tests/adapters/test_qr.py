@@ -1,5 +1,5 @@
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from bot.adapters import qr
 
@@ -20,7 +20,7 @@ def test_png_is_a_picture_with_a_white_border(tmp_path: Path) -> None:
 def test_svg_stands_alone_and_differs_per_link() -> None:
     """The SVG is well-formed, has a light ground, and is not the same for another link."""
     drawing = qr.svg(URL)
-    assert ElementTree.fromstring(drawing).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314 - our own drawing
+    assert ET.fromstring(drawing).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314 - our own drawing
     assert 'fill="#fff"' in drawing
     assert drawing != qr.svg(URL + "x")
 

@@ -35,6 +35,7 @@ class Inbox:
         self.is_down = False
 
     async def receive(self, items: list[Incoming]) -> list[bool]:
+        """Keep each item once."""
         if self.is_down:
             raise OSError("the disk is full")
         news = []
@@ -222,7 +223,9 @@ async def test_calls_of_telegram_and_slack_pass_through_raw() -> None:
     assert (second.status_code, second.content, second.headers["x-path"]) == (200, b"challenge", "/slack/events")
 
 
-@pytest.mark.parametrize("path", ["/", "/telegram/webhook", "/slack/events", "/hooks/shopify", "/docs", "/openapi.json"])
+@pytest.mark.parametrize(
+    "path", ["/", "/telegram/webhook", "/slack/events", "/hooks/shopify", "/docs", "/openapi.json"]
+)
 async def test_what_is_not_there_is_said_in_json(path: str) -> None:
     """Closed modes, shops without adapter and unknown addresses answer 404 in words."""
     async with client_for(Inbox()) as client:

@@ -1,7 +1,8 @@
 """What staff see in Slack, as Block Kit: the card of a case and the forms behind its buttons. Pure.
 
-Everything stays within Slack's limits whatever comes in. Words of customers stand in ``plain_text`` or are escaped, so that
-a customer's ``<!channel>`` calls nobody. Lengths are counted in UTF-16 units, which is never less than Slack counts.
+Everything stays within Slack's limits whatever comes in. Words of customers stand in ``plain_text`` or are escaped, so
+that a customer's ``<!channel>`` calls nobody. Lengths are counted in UTF-16 units, which is never less
+than Slack counts.
 
 Source: https://docs.slack.dev/reference/block-kit/blocks and …/views (limits; read 2026-11-22).
 Source: https://docs.slack.dev/messaging/formatting-message-text (which three signs are escaped).
@@ -87,7 +88,7 @@ def fit(text: str, limit: int, *, more: str = "…", escaped: bool = False) -> s
         if room < 0:
             break
         kept.append(part)
-    return "".join(kept).rstrip() + more
+    return "".join(kept).rstrip() + more if more else "".join(kept)
 
 
 def mrkdwn(text: str) -> str:
@@ -109,7 +110,7 @@ def language_name(tag: str) -> str:
 
 def _pieces(text: str, limit: int, most: int, more: str) -> list[str]:
     """Cut a text into at most `most` pieces; the last ends in `more` where something is missing."""
-    pieces = []
+    pieces: list[str] = []
     while text and len(pieces) < most - 1 and size(text) > limit:
         piece = fit(text, limit, more="")
         pieces.append(piece)
@@ -279,7 +280,9 @@ def hand_over_view(case_id: str, teams: Mapping[str, str]) -> Block:
     """Give the form that hands a case to another team; `teams` maps the shop's keys to their names."""
     blocks = [
         _select(TEAM, "Which team puts it right?", teams),
-        _text_input(REASON, "Why they?", NOTE_MAX_CHARS, hint="The due time stays: handing over does not stop the clock."),
+        _text_input(
+            REASON, "Why they?", NOTE_MAX_CHARS, hint="The due time stays: handing over does not stop the clock."
+        ),
     ]
     return _modal(HAND_OVER_VIEW, "Hand over", case_id, blocks, submit="Hand over")
 

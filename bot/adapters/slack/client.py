@@ -14,8 +14,8 @@ from slack_sdk.errors import SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
-CALL_FAILURES = (SlackClientError, aiohttp.ClientError, TimeoutError, OSError, AttributeError, ValueError)
-"""All that a call may raise. The last two: slack_sdk trips over a body that is neither JSON nor empty (a proxy's page)."""
+CALL_FAILURES = (SlackClientError, aiohttp.ClientError, TimeoutError, OSError)
+"""All that a call may raise."""
 
 CONNECT_WITHIN = timedelta(seconds=5)
 
@@ -48,7 +48,11 @@ class SlackClient(AsyncWebClient):
         """
         if self.session is None or self.session.closed:
             self.session = aiohttp.ClientSession(timeout=self._patience)
-        return await super().api_call(api_method, **given)
+        try:
+            return await super().api_call(api_method, **given)
+        except AttributeError as error:
+            # slack_sdk trips over an answer in plain text, as a proxy or a failing server gives it.
+            raise SlackClientError("the answer is no JSON") from error
 
     async def close(self) -> None:
         """End the kept connections; a later call opens new ones."""

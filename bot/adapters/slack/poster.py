@@ -1,10 +1,10 @@
-"""Sends what the outbox holds for Slack: cards, lines in threads, whispers. Decides what a failure means, never retries.
+"""Sends what the outbox holds for Slack: cards, lines in threads, whispers. Says what a failure means; never retries.
 
 A card goes out at least once, yet never twice: before a repeat the channel is searched for the card's metadata. When to
 send, and whether again, is dispatch's business.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import fields
 from datetime import timedelta
 from typing import Any
@@ -54,7 +54,10 @@ REFUSALS: Mapping[str, str] = {
     "msg_blocks_too_long": "invalid",
     "no_text": "invalid",
 }
-"""What Slack never takes, whoever mends what. Source: https://docs.slack.dev/reference/methods/chat.postMessage (errors)."""
+"""What Slack never takes as it is.
+
+Source: https://docs.slack.dev/reference/methods/chat.postMessage (errors; read 2026-11-22).
+"""
 
 OPERATOR_MENDS: Mapping[str, str] = {
     "invalid_auth": "the bot token is not valid; put the right SLACK_BOT_TOKEN into the settings",
@@ -82,7 +85,7 @@ class SlackPoster(Channel):
     """The outbox's way to Slack."""
 
     def __init__(self, token: str, api_base: str, *, patience: timedelta = timedelta(seconds=10)) -> None:
-        """Post with a bot `token` to the Web API at `api_base`; a call without an answer within `patience` is unknown."""
+        """Post with a bot `token` to the Web API at `api_base`; waiting at most `patience` for an answer."""
         self._client = SlackClient(token, api_base, patience=patience)
 
     async def close(self) -> None:
@@ -111,15 +114,16 @@ class SlackPoster(Channel):
             ts = await self._find(channel, metadata)
         content: dict[str, Any] = {"channel": channel, "text": text, "blocks": blocks, "metadata": metadata}
         if ts is not None:
-            answer = await self._call("chat.update", {**content, "ts": ts}, is_repeatable=True)
+            answer = await _answered(self._client.chat_update(**content, ts=ts), is_repeatable=True)
         else:
-            answer = await self._call("chat.postMessage", {**content, "unfurl_links": False, "unfurl_media": False})
+            post = self._client.chat_postMessage(**content, unfurl_links=False, unfurl_media=False)
+            answer = await _answered(post)
         return str(answer["ts"])
 
     async def _find(self, channel: str, metadata: Json) -> str | None:
         """Give the ts of the card that an earlier attempt posted after all, if it did."""
-        asked = {"channel": channel, "limit": SEARCHED_MESSAGES, "include_all_metadata": True}
-        answer = await self._call("conversations.history", asked, is_repeatable=True)
+        search = self._client.conversations_history(channel=channel, limit=SEARCHED_MESSAGES, include_all_metadata=True)
+        answer = await _answered(search, is_repeatable=True)
         for found in answer.get("messages") or []:
             theirs = found.get("metadata") or {}
             if (
@@ -140,7 +144,7 @@ class SlackPoster(Channel):
         }
         if body.get("thread_ts"):
             content["thread_ts"] = body["thread_ts"]
-        return str((await self._call("chat.postMessage", content))["ts"])
+        return str((await _answered(self._client.chat_postMessage(**content)))["ts"])
 
     async def _whisper(self, body: Json) -> str:
         content: dict[str, Any] = {
@@ -150,15 +154,14 @@ class SlackPoster(Channel):
         }
         if body.get("thread_ts"):
             content["thread_ts"] = body["thread_ts"]
-        return str((await self._call("chat.postEphemeral", content))["message_ts"])
+        return str((await _answered(self._client.chat_postEphemeral(**content)))["message_ts"])
 
-    async def _call(
-        self, method: str, content: Mapping[str, Any], *, is_repeatable: bool = False
-    ) -> AsyncSlackResponse:
-        try:
-            return await self._client.api_call(method, json=dict(content))
-        except CALL_FAILURES as error:
-            raise delivery_error(error, is_repeatable=is_repeatable) from error
+
+async def _answered(call: Awaitable[AsyncSlackResponse], *, is_repeatable: bool = False) -> AsyncSlackResponse:
+    try:
+        return await call
+    except CALL_FAILURES as error:
+        raise delivery_error(error, is_repeatable=is_repeatable) from error
 
 
 def delivery_error(error: Exception, *, is_repeatable: bool = False) -> FollowUpError:
@@ -177,7 +180,8 @@ def delivery_error(error: Exception, *, is_repeatable: bool = False) -> FollowUp
         return DeliveryDelayed(f"Slack: {code} – {OPERATOR_MENDS[code]}")
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
         return DeliveryDelayed("there is no connection to Slack")
-    may_have_happened = code in PERHAPS_DONE or not code
+    is_refused_underway = 400 <= status < 500  # noqa: PLR2004 - HTTP's own numbers: no proxy passes such a call on
+    may_have_happened = code in PERHAPS_DONE or not (code or is_refused_underway)
     if may_have_happened and not is_repeatable:
         return DeliveryUnknown(f"Slack may have taken it: {in_words(error)}")
     return DeliveryDelayed(f"Slack: {in_words(error)}")

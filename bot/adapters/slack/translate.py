@@ -1,8 +1,8 @@
 """The payload that the inbox stores for Slack, made and read in one place: pure, no vendor's class in it.
 
 ``{"kind": "claim" | "reply" | "remedy" | "hand_over", "case_id": …, "by": a Slack user id, "name": …, …}``, with
-``channel`` for a claim, ``text`` for a reply, ``remedy`` and ``note`` for a remedy, ``team`` and ``reason`` for a hand-over.
-What staff do and what it then means is `bot.cases`' business.
+``channel`` for a claim, ``text`` for a reply, ``remedy`` and ``note`` for a remedy, ``team`` and ``reason`` for a
+hand-over. What staff do and what it then means is `bot.cases`' business.
 """
 
 from collections.abc import Mapping

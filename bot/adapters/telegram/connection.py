@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import httpx
 from httpx_aiohttp import AiohttpTransport
@@ -24,18 +25,21 @@ ALLOWED_UPDATES = ("message", "edited_message", "callback_query", "my_chat_membe
 # 256 messages side by side, and room for the long poll and the answers to taps.
 _CONNECTIONS = 320
 _KEEP_ALIVE_SECONDS = 15.0
-_CONNECT_SECONDS, _READ_SECONDS, _POOL_SECONDS = 10.0, 20.0, 30.0
+_CONNECT_SECONDS, _POOL_SECONDS = 10.0, 30.0
 _TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]+")
 _SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
 
 
 @asynccontextmanager
-async def connect(token: str, api_base: str = DEFAULT_API_BASE) -> AsyncIterator[Bot]:
+async def connect(
+    token: str, api_base: str = DEFAULT_API_BASE, *, patience: timedelta = timedelta(seconds=20)
+) -> AsyncIterator[Bot]:
     """Give a bot whose connections are closed with the context. Nothing is asked of Telegram yet.
 
     Args:
         token: As BotFather gave it.
         api_base: Where the Bot API stands, without ``/bot``.
+        patience: How long to wait for an answer before a message counts as unknown.
 
     Raises:
         ConfigurationError: the token cannot be one.
@@ -49,7 +53,7 @@ async def connect(token: str, api_base: str = DEFAULT_API_BASE) -> AsyncIterator
     limits = httpx.Limits(max_connections=_CONNECTIONS, keepalive_expiry=_KEEP_ALIVE_SECONDS)
     request = HTTPXRequest(
         connection_pool_size=_CONNECTIONS,
-        read_timeout=_READ_SECONDS,
+        read_timeout=patience.total_seconds(),
         connect_timeout=_CONNECT_SECONDS,
         pool_timeout=_POOL_SECONDS,
         httpx_kwargs={"transport": AiohttpTransport(limits=limits)},

@@ -1,0 +1,204 @@
+"""Flows from files: the shipped library, or a folder of the shop's own, looked at again when it changes.
+
+What lives here: reading, and keeping the last good version of each flow in use when its file becomes invalid. What a flow
+is, and what is wrong with one, is the core's (`bot.flows`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from types import MappingProxyType
+from typing import Protocol
+
+from bot.errors import ConfigurationError, FlowError
+from bot.flows.check import check_flow
+from bot.flows.model import Flow, Texts
+from bot.flows.parse import read_flow
+from bot.flows.phrases import read_phrases
+
+PHRASES_FILE = "phrases.yaml"
+_SUFFIXES = (".yaml", ".yml")
+
+
+class _Readable(Protocol):
+    """What `Path` and a packaged resource have in common."""
+
+    @property
+    def name(self) -> str: ...
+
+    def read_bytes(self) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What one file gave: `flow` is the last good version, even when `errors` says that the present text is not."""
+
+    stamp: object
+    flow: Flow | None
+    errors: tuple[FlowError, ...]
+
+
+class FlowFiles:
+    """The flows in use, by name, from `folder`; from the shipped library where that is None.
+
+    Nothing is read before `load`. What it shows (`flows`, `phrases`, `errors`) is replaced whole, never changed in place, so
+    that another thread may go on reading what it has.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """Remember where the flows are."""
+        self._folder = folder
+        self._seen: dict[str, _Seen] = {}
+        self._stamps: Mapping[str, object] = {}
+        self._shipped_phrases: Mapping[str, Texts] = {}
+        self.flows: Mapping[str, Flow] = MappingProxyType({})
+        self.phrases: Mapping[str, Texts] = MappingProxyType({})
+        self.errors: list[FlowError] = []
+
+    def load(self) -> None:
+        """Read everything. What is wrong with a file stands in `errors`; the other files serve nevertheless.
+
+        Raises:
+            ConfigurationError: the folder is not there.
+        """
+        if self._folder is not None and not self._folder.is_dir():
+            raise ConfigurationError(
+                "FLOWS_DIR",
+                f"there is no folder {str(self._folder)!r}",
+                "create it, or leave FLOWS_DIR empty for the shipped flows",
+            )
+        self._read()
+
+    def reload_if_changed(self) -> list[FlowError]:
+        """Look at the folder again; where anything in it changed, read it, and return the errors that now stand.
+
+        Nothing changed gives an empty list; `errors` keeps those that still stand. A folder that has vanished changes
+        nothing but `errors`: the last good versions stay in use.
+        """
+        if self._folder is None:
+            return []
+        try:
+            stamps = _stamps(self._folder)
+        except OSError as error:
+            gone = FlowError(
+                f"the folder cannot be read ({error.strerror or 'gone'}); the last good flows stay in use",
+                file=str(self._folder),
+            )
+            is_new = str(gone) not in map(str, self.errors)
+            self.errors = [gone]
+            self._stamps = {}
+            return [gone] if is_new else []
+        if stamps == self._stamps:
+            return []
+        self._read()
+        return list(self.errors)
+
+    def _read(self) -> None:
+        shipped = [one for one in files("bot.flows").joinpath("library").iterdir() if _is_ours(one)]
+        if not self._shipped_phrases:
+            own = next(one for one in shipped if one.name == PHRASES_FILE)
+            self._shipped_phrases, wrong = read_phrases(own.read_text("utf-8"), own.name)
+            if wrong:
+                raise wrong[0]
+        sources: list[_Readable] = list(shipped)
+        if self._folder is not None:
+            self._stamps = _stamps(self._folder)
+            sources = [self._folder / name for name in self._stamps]
+        errors: list[FlowError] = []
+        seen: dict[str, _Seen] = {}
+        phrases = dict(self._shipped_phrases)
+        for source in sorted(sources, key=lambda one: one.name):
+            if source.name == PHRASES_FILE:
+                own_phrases, wrong = self._phrases_of(source)
+                phrases |= own_phrases
+                errors += wrong
+            else:
+                seen[source.name] = self._look_at(source)
+                errors += seen[source.name].errors
+        self._seen = seen
+        flows, doubles = self._by_name(seen)
+        self.flows, self.phrases = MappingProxyType(flows), MappingProxyType(phrases)
+        self.errors = [*errors, *doubles]
+
+    def _look_at(self, source: _Readable) -> _Seen:
+        before = self._seen.get(source.name)
+        stamp = self._stamps.get(source.name)
+        if before is not None and stamp is not None and before.stamp == stamp:
+            return before
+        last_good = before.flow if before is not None else None
+        flow, errors = _read_one(source)
+        return _Seen(stamp, flow or last_good, tuple(errors))
+
+    def _by_name(self, seen: Mapping[str, _Seen]) -> tuple[dict[str, Flow], list[FlowError]]:
+        """Give each name to one file. Whichever had the name before keeps it; a newcomer is the error."""
+        found: dict[str, tuple[str, Flow]] = {}
+        errors = []
+        newcomers_last = sorted(
+            seen, key=lambda name: (not self._is_in_use(seen[name].flow), name)
+        )
+        for file in newcomers_last:
+            flow = seen[file].flow
+            if flow is None:
+                continue
+            if flow.name in found:
+                first = found[flow.name][0]
+                reason = f"the flow {flow.name!r} is in {first} already"
+                errors.append(FlowError(reason, file=file, hint="give one of them another name"))
+            else:
+                found[flow.name] = (file, flow)
+        return {name: flow for name, (_, flow) in sorted(found.items())}, errors
+
+    def _is_in_use(self, flow: Flow | None) -> bool:
+        return flow is not None and self.flows.get(flow.name) is flow
+
+    def _phrases_of(self, source: _Readable) -> tuple[Mapping[str, Texts], list[FlowError]]:
+        if self._folder is None:
+            return self._shipped_phrases, []
+        text, error = _text_of(source)
+        if text is None:
+            return {}, [error] if error else []
+        own, errors = read_phrases(text, source.name)
+        # A sentence that has just become invalid keeps its last good wording.
+        kept = {} if not errors else {name: self.phrases[name] for name in self.phrases}
+        return {**kept, **own}, errors
+
+
+def _is_ours(one: _Readable) -> bool:
+    return one.name.endswith(_SUFFIXES) and not one.name.startswith(".")
+
+
+def _stamps(folder: Path) -> dict[str, object]:
+    """Return what changes whenever a file of `folder` does."""
+    found: dict[str, object] = {}
+    for path in sorted(folder.iterdir()):
+        if _is_ours(path) and path.is_file():
+            stat = path.stat()
+            found[path.name] = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+    return found
+
+
+def _text_of(source: _Readable) -> tuple[str | None, FlowError | None]:
+    try:
+        return source.read_bytes().decode("utf-8-sig"), None
+    except UnicodeDecodeError as error:
+        reason = f"the file is not UTF-8 (byte {error.start})"
+        return None, FlowError(reason, file=source.name, hint="save it as UTF-8")
+    except OSError as error:
+        reason = f"the file cannot be read: {error.strerror or error}"
+        return None, FlowError(reason, file=source.name, hint="check its permissions")
+
+
+def _read_one(source: _Readable) -> tuple[Flow | None, list[FlowError]]:
+    text, error = _text_of(source)
+    if text is None:
+        return None, [error] if error else []
+    flow, errors = read_flow(text, source.name)
+    if flow is None:
+        return None, errors
+    wrong = [
+        finding.as_error()
+        for finding in check_flow(flow, file=source.name)
+        if finding.severity == "error"
+    ]
+    return (None, wrong) if wrong else (flow, [])

@@ -1,0 +1,237 @@
+"""The ways in from Slack: the Bolt app, signed HTTP requests, and the connection of Socket Mode.
+
+Bolt runs with ``process_before_response``: nothing is acknowledged before its listener (see `listeners`) has ended.
+Nothing that is typed in a channel or thread leads anywhere: no listener reads it (rule 5).
+
+Source: https://docs.slack.dev/apis/events-api/using-socket-mode and …/authentication/verifying-requests-from-slack
+(read 2026-11-22).
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from datetime import timedelta
+from typing import TypeAlias
+
+import structlog
+from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from slack_bolt.async_app import AsyncApp, AsyncBoltRequest
+from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.context.ack.async_ack import AsyncAck
+from slack_sdk.socket_mode.aiohttp import SocketModeClient
+from slack_sdk.socket_mode.request import SocketModeRequest
+
+from bot.adapters.slack import blocks
+from bot.adapters.slack.client import CALL_FAILURES, SlackClient, error_code, in_words, is_local
+from bot.adapters.slack.listeners import CaseFacts, CaseLookup, Commit, Compose, Listeners, Shop
+from bot.errors import ConfigurationError
+from bot.ports.channels import Clock, Finding
+
+__all__ = ["CaseFacts", "SlackSocket", "build_app", "close_app", "http_handler"]
+
+HttpHandler: TypeAlias = Callable[[str, Mapping[str, str], bytes], Awaitable[tuple[int, Mapping[str, str], bytes]]]
+
+CONNECT_WITHIN = timedelta(seconds=15)
+LOST_FOR = timedelta(minutes=1)
+"""The SDK mends its own connection; after this long without one, a new one is made from the ground up."""
+LOOK_EVERY = timedelta(seconds=2)
+FINISH_WITHIN = timedelta(seconds=3)
+"""How long what is being handled may take at the end: Slack waits no longer for an acknowledgement."""
+
+log = structlog.get_logger(__name__)
+
+
+def build_app(  # noqa: PLR0913 - everything that the desk needs is handed in; nothing is read from outside
+    *,
+    token: str,
+    api_base: str,
+    signing_secret: str,
+    commit: Commit,
+    clock: Clock,
+    shop_name: str,
+    remedies: Mapping[str, str],
+    teams: Mapping[str, str],
+    case_lookup: CaseLookup | None = None,
+    compose: Compose | None = None,
+) -> AsyncApp:
+    """Give the Bolt app that takes clicks and forms. It calls nobody before the first of them comes.
+
+    Args:
+        token: the bot token.
+        api_base: where the Web API is.
+        signing_secret: what HTTP requests are signed with; may be "" in Socket Mode, where nothing is signed.
+        commit: stores what came in; awaited before anything is acknowledged.
+        clock: tells when it came in.
+        shop_name: what the shop calls itself.
+        remedies: keys of the shop's remedies and what staff call them.
+        teams: keys of the shop's teams and their names.
+        case_lookup: tells a form whom a case is about; without it, or where it takes too long, forms say less.
+        compose: gives the preview of a reply; without it: the text, an empty line, name and shop.
+
+    Raises:
+        ConfigurationError: the shop has no remedy or no team to choose from.
+    """
+    for name, choices in (("remedies", remedies), ("teams", teams)):
+        if not choices:
+            raise ConfigurationError("shop.yaml", f"there are no {name}", f"write at least one under {name}")
+    client = SlackClient(token, api_base)
+    shop = Shop(shop_name, remedies, teams)
+    listeners = Listeners(client, commit, clock, shop, case_lookup=case_lookup, compose=compose)
+
+    async def authorize() -> AuthorizeResult:
+        return await listeners.authorized()
+
+    # `authorize` of our own: Bolt's answers 200 to a click that it could not authorise, and the click would be lost;
+    # and it keeps SLACK_CLIENT_ID and SLACK_CLIENT_SECRET in the environment from switching to OAuth.
+    app = AsyncApp(
+        name="aftersale",
+        client=client,
+        authorize=authorize,
+        signing_secret=signing_secret,
+        process_before_response=True,
+    )
+    _listen(app, listeners)
+    return app
+
+
+async def close_app(app: AsyncApp) -> None:
+    """End the kept connections of an app; `SlackSocket.stop` does it as well."""
+    if isinstance(app.client, SlackClient):
+        await app.client.close()
+
+
+def http_handler(app: AsyncApp) -> HttpHandler:
+    """Give what answers Slack's requests: takes path, headers and raw body, gives status, headers and body."""
+
+    async def answer(_path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, Mapping[str, str], bytes]:
+        try:
+            request = AsyncBoltRequest(body=body.decode(), headers=dict(headers), mode="http")
+        except ValueError:  # neither UTF-8 nor what its content type says
+            return 400, {"content-type": "text/plain"}, b"this is not a request of Slack"
+        response = await app.async_dispatch(request)
+        return response.status, response.first_headers_without_set_cookie(), response.body.encode()
+
+    return answer
+
+
+def _listen(app: AsyncApp, to: Listeners) -> None:
+    app.error(to.failed)
+    app.action(blocks.CLAIM)(to.claim)
+    app.action(blocks.REPLY)(to.open_form)
+    app.action(blocks.REMEDY)(to.open_form)
+    app.action(blocks.HAND_OVER)(to.open_form)
+    app.view(blocks.WRITE_VIEW)(to.preview)
+    app.view(blocks.SEND_VIEW)(to.send)
+    app.view(blocks.REMEDY_VIEW)(to.remedy)
+    app.view(blocks.HAND_OVER_VIEW)(to.hand_over)
+    # Whatever else comes is acknowledged, so that Slack does not send it again, and leads nowhere (rule 5).
+    anything = re.compile(".*", re.DOTALL)
+    app.event(anything)(_nothing)
+    for listen_to in (app.action, app.view_submission, app.view_closed, app.shortcut, app.command):
+        listen_to(anything)(_nothing)
+
+
+async def _nothing(ack: AsyncAck) -> None:
+    await ack()
+
+
+class SlackSocket:
+    """The connection of one app. Use `start` inside the running loop, `stop` at the end."""
+
+    def __init__(
+        self,
+        app: AsyncApp,
+        app_token: str,
+        *,
+        startup_timeout: timedelta = timedelta(seconds=10),
+        retry_after: timedelta = timedelta(seconds=5),
+    ) -> None:
+        """Be ready to connect `app` with an app-level token (``xapp-…``)."""
+        self._app = app
+        self._app_token = app_token
+        self._startup_timeout = startup_timeout
+        self._retry_after = retry_after
+        self._handler: _Handler | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._problem = "not started"
+
+    @property
+    def health(self) -> Finding:
+        """How the connection stands at this moment."""
+        session = self._handler.client.current_session if self._handler else None
+        if session is not None and not session.closed:
+            return Finding("Slack Socket Mode", ok=True, said="connected")
+        mend = "it is tried again by itself; if it stays so, check SLACK_APP_TOKEN and the network"
+        return Finding("Slack Socket Mode", ok=False, said=f"not connected: {self._problem}", mend=mend)
+
+    async def start(self) -> None:
+        """Connect; come back when connected, or after the startup timeout while it is still being tried."""
+        first = asyncio.Event()
+        self._keeper = asyncio.create_task(self._keep(first))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(first.wait(), self._startup_timeout.total_seconds())
+        if not self.health.ok:
+            log.warning("slack.socket_not_connected", problem=self._problem)
+
+    async def stop(self) -> None:
+        """Let what is being handled end, then disconnect."""
+        if self._handler is not None and self._handler.busy:
+            await asyncio.wait(self._handler.busy, timeout=FINISH_WITHIN.total_seconds())
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+            self._keeper = None
+        await close_app(self._app)
+        self._problem = "stopped"
+
+    async def _keep(self, connected: asyncio.Event) -> None:
+        while True:
+            self._handler = _Handler(self._app, self._app_token, web_client=self._app.client)
+            client: SocketModeClient = self._handler.client
+            if is_local(self._app.client.base_url):
+                client.proxy = None
+            try:
+                # Asked for here and not by the SDK, which would try a refused token for ever without saying so.
+                answer = await self._app.client.apps_connections_open(app_token=self._app_token)
+                client.wss_uri = answer["url"]
+                connecting: Awaitable[None] = client.connect()  # type: ignore[no-untyped-call]  # the SDK's
+                await asyncio.wait_for(connecting, CONNECT_WITHIN.total_seconds())
+                connected.set()
+                await _until_lost(client)
+                self._problem = "the connection was lost"
+            except CALL_FAILURES as error:
+                self._problem = f"Slack says {in_words(error)}" if error_code(error) else in_words(error)
+            finally:
+                await _closed(self._handler)
+            log.warning("slack.socket_lost", problem=self._problem)
+            await asyncio.sleep(self._retry_after.total_seconds())
+
+
+class _Handler(AsyncSocketModeHandler):
+    """Bolt's handler, which also knows what it is busy with."""
+
+    def __init__(self, *args: object, **more: object) -> None:
+        self.busy: set[asyncio.Task[None]] = set()
+        super().__init__(*args, **more)  # type: ignore[arg-type]  # Bolt's own arguments, passed on
+
+    async def handle(self, client: SocketModeClient, req: SocketModeRequest) -> None:  # type: ignore[override]  # as Bolt does
+        task = asyncio.current_task()
+        if task is not None:
+            self.busy.add(task)
+            task.add_done_callback(self.busy.discard)
+        await super().handle(client, req)
+
+
+async def _until_lost(client: SocketModeClient) -> None:
+    lost = timedelta(0)
+    while lost < LOST_FOR:
+        await asyncio.sleep(LOOK_EVERY.total_seconds())
+        lost = timedelta(0) if await client.is_connected() else lost + LOOK_EVERY
+
+
+async def _closed(handler: AsyncSocketModeHandler) -> None:
+    client: SocketModeClient = handler.client
+    tasks = [client.message_processor, client.current_session_monitor, client.message_receiver]
+    await client.close()  # type: ignore[no-untyped-call]  # the SDK's
+    await asyncio.gather(*(task for task in tasks if task is not None), return_exceptions=True)
