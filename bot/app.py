@@ -25,8 +25,8 @@ from bot.adapters.scheduler import Ticker
 from bot.adapters.shop_file import read_shop_file
 from bot.adapters.slack import translate as slack_words
 from bot.adapters.slack.poster import SlackPoster
-from bot.adapters.slack.receiver import CaseFacts, build_app, close_app, http_handler
-from bot.adapters.slack.socket import SlackSocket
+from bot.adapters.slack.listeners import CaseFacts
+from bot.adapters.slack.receiver import SlackSocket, build_app, close_app, http_handler
 from bot.adapters.telegram import translate
 from bot.adapters.telegram.connection import connect, set_webhook, username
 from bot.adapters.telegram.messenger import TelegramMessenger
@@ -140,7 +140,8 @@ class Program:
         """Tell whether nothing is to be done at this moment of the clock."""
         now = self.house.clock.now()
         times = (uow.next_moment_at(), uow.next_outgoing_at())
-        return not uow.new_incoming(1) and all(at is None or at > now for at in times)
+        busy = uow.inbox(("new",), 1) or uow.outbox(("sending",), 1)
+        return not busy and all(at is None or at > now for at in times)
 
     async def settle(self) -> None:
         """Do all that is due at this moment of the clock, until nothing is left: for commands, sandbox and tests."""

@@ -367,6 +367,11 @@ class Dispatcher:
             task.add_done_callback(self._flying.discard)
         return seen
 
+    @property
+    def flying(self) -> int:
+        """How many lanes have messages on their way."""
+        return len(self._flying)
+
     async def landed(self) -> None:
         """Wait until nothing is on its way any more."""
         while self._flying:

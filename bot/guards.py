@@ -123,7 +123,7 @@ def next_allowed(at: datetime, policy: Policy, zone: str) -> datetime:
     if not _is_quiet(at, policy, clock):
         return at
     today = at.astimezone(clock).date()
-    # Both readings of a wall time that a clock change repeats or skips are tried; the first that is not quiet counts.
+    # A clock change repeats or skips wall times: both readings are tried, and the first that is not quiet counts.
     ends = (
         datetime.combine(today + timedelta(days=days), policy.quiet_to.replace(fold=fold), clock).astimezone(UTC)
         for days in range(-1, 5)
@@ -140,7 +140,7 @@ def _never(facts: Facts, standing: Standing, now: datetime) -> str | None:
         return f"it expired on {facts.expires_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     if standing.unreachable:
         return "the customer blocked the bot, or the chat is gone"
-    # Commands still answer (and /stop itself confirms); everything else, a person's words included, stays away (rule 7).
+    # Commands still answer, /stop itself confirms; all else, a person's words included, stays away (rule 7).
     if standing.stopped and facts.kind not in {"system", "edit"}:
         return "the customer said /stop"
     if standing.sale_cancelled and own_accord:

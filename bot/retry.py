@@ -37,8 +37,8 @@ def decide(
 ) -> Decision:
     """Decide what follows the failed `attempt` (counted from 1) of something that has waited since `created_at`.
 
-    Waits 1 s, 2 s, 4 s … up to five minutes, for three days; or exactly `retry_after` where the other side asked for that.
-    What must arrive (`forever`: a case, a reply of staff) is never given up, and waits up to fifteen minutes.
+    Waits 1 s, 2 s, 4 s … up to five minutes, for three days; or `retry_after` where the other side asked for that.
+    What must arrive (`forever`) is never given up, and waits up to fifteen minutes.
     """
     if retry_after is not None:
         wait = max(retry_after, FIRST_WAIT)

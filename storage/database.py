@@ -98,7 +98,7 @@ def open_database(url: str, *, workers: int = POSTGRESQL_WORKERS) -> SqlDatabase
         ConfigurationError: the URL cannot be read, or nothing answers there; names DATABASE_URL.
     """
     location = parse_url(url)
-    with database_errors(location):
+    with _must_answer(location):
         if location.get_backend_name() == "postgresql":
             engine = _postgresql(location, pool_size=workers, max_overflow=_READERS, pool_pre_ping=True)
             readers: Engine | None = engine.execution_options(postgresql_readonly=True)
@@ -121,16 +121,20 @@ def migrate(url: str, progress: Callable[[str], None] = silent) -> None:
         progress: is told one line for each step.
 
     Raises:
-        ConfigurationError: nothing answers there, or the schema is newer than this program.
+        ConfigurationError: nothing answers there, the schema is newer than this program, or a step failed.
     """
     location = parse_url(url)
-    with database_errors(location):
-        engine = open_for_migration(location)
-        try:
-            with engine.connect() as connection:
-                upgrade(connection, progress)
-        finally:
-            engine.dispose()
+    engine = open_for_migration(location)
+    try:
+        with _must_answer(location):
+            engine.connect().close()
+        with engine.connect() as connection:
+            upgrade(connection, progress)
+    except DatabaseError as error:
+        problem = f"the schema could not be brought up to date, nothing was changed: {_reason(error)}"
+        raise ConfigurationError(_VARIABLE, problem, "stop what else uses the database, or restore a backup") from error
+    finally:
+        engine.dispose()
 
 
 def parse_url(url: str) -> URL:
@@ -174,18 +178,20 @@ def open_for_migration(location: URL) -> Engine:
 
 
 @contextmanager
-def database_errors(location: URL) -> Iterator[None]:
-    """Turn a database that does not answer into a `ConfigurationError` for whoever runs the program."""
+def _must_answer(location: URL) -> Iterator[None]:
     try:
         yield
     except DatabaseError as error:
         where = location.render_as_string(hide_password=True)
-        reason = str(error.orig).strip().splitlines()[0]
         if location.get_backend_name() == "postgresql":
             mend = "start the server, or mend host, port, name, user and password"
         else:
             mend = "name a file that this user may write, on a local disk"
-        raise ConfigurationError(_VARIABLE, f"{where} does not answer: {reason}", mend) from error
+        raise ConfigurationError(_VARIABLE, f"{where} does not answer: {_reason(error)}", mend) from error
+
+
+def _reason(error: DatabaseError) -> str:
+    return (str(error.orig).strip().splitlines() or ["no reason given"])[0]
 
 
 # PostgreSQL -------------------------------------------------------------------------------------------------------

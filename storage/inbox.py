@@ -6,13 +6,11 @@ from sqlalchemy import select, update
 
 from bot.ports.records import Incoming
 from storage.mapping import incoming_from, incoming_values
-from storage.statements import INBOX_LANES, Statements, is_any
+from storage.statements import INBOX_LANES, LOOK_AHEAD, Statements, is_any
 from storage.tables import metadata
 
 _INBOX = metadata.tables["inbox"]
 _NEW = is_any(_INBOX.c.state, "new")
-_LOOK_AHEAD = 4
-"""How many times `limit` rows are looked at for lanes that are free, where other processes hold the first ones."""
 
 
 class InboxStatements(Statements):
@@ -40,24 +38,12 @@ class InboxStatements(Statements):
         A lane is held until the transaction ends, and its rows are read after it was got: so nothing in a lane is
         handled twice, or before what came earlier.
         """
-        if not self._has_row_locks:
-            return self._oldest_new(limit)
-        waiting = self._connection.execute(
-            select(_INBOX.c.lane).where(_NEW).order_by(_INBOX.c.id).limit(limit * _LOOK_AHEAD)
-        )
-        lanes = list(waiting.scalars())
-        mine: set[str] = set()
-        for start in range(0, len(lanes), limit):
-            mine |= self._free_lanes(set(lanes[start : start + limit]) - mine, INBOX_LANES)
-            if sum(lane in mine for lane in lanes) >= limit:
-                break
-        return self._oldest_new(limit, mine) if mine else []
-
-    def _oldest_new(self, limit: int, lanes: Iterable[str] | None = None) -> list[Incoming]:
         query = select(_INBOX).where(_NEW).order_by(_INBOX.c.id).limit(limit)
-        if lanes is not None:
-            query = query.where(_INBOX.c.lane.in_(list(lanes)))
-        return [incoming_from(row) for row in self._all(query.with_for_update(skip_locked=True))]
+        if self._has_row_locks:
+            oldest = select(_INBOX.c.lane).where(_NEW).order_by(_INBOX.c.id).limit(limit * LOOK_AHEAD)
+            lanes = self._connection.execute(oldest).scalars().all()
+            query = query.where(_INBOX.c.lane.in_(self._own_lanes(lanes, INBOX_LANES, enough=limit)))
+        return [incoming_from(row) for row in self._all(query)]
 
     def settle_incoming(self, incoming_id: int, state: str, error: str | None = None) -> None:
         """Set what became of it; counts an attempt where it failed (also where it stays ``new`` with an error)."""

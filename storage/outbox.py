@@ -8,15 +8,12 @@ from sqlalchemy import ColumnElement, Select, and_, exists, func, select, update
 
 from bot.ports.records import Outgoing
 from storage.mapping import outgoing_from, outgoing_values
-from storage.statements import OUTBOX_LANES, Statements, is_any
+from storage.statements import LOOK_AHEAD, OUTBOX_LANES, Statements, is_any
 from storage.tables import metadata
 
 _OUTBOX = metadata.tables["outbox"]
 _EARLIER = _OUTBOX.alias("earlier")
 _WAITING = is_any(_OUTBOX.c.state, "waiting")
-_LOOK_AHEAD = 4
-"""How many times `limit` rows are looked at for lanes that are free, where other processes hold the first ones."""
-
 _BEING_SENT = exists().where(_EARLIER.c.lane == _OUTBOX.c.lane, is_any(_EARLIER.c.state, "sending"))
 _NOT_FIRST_OF_CASE = and_(
     _OUTBOX.c.lane.startswith("case:"),
@@ -49,23 +46,11 @@ class OutboxStatements(Statements):
         first unsettled message is given, so that a thread keeps its order. On PostgreSQL the lanes are locked until the
         transaction ends, and those that others hold are left out.
         """
-        if not self._has_row_locks:
-            return self._messages(self._due(now, limit))
-        looked_at = self._due(now, limit * _LOOK_AHEAD)
-        mine: list[int] = []
-        for start in range(0, len(looked_at), limit):
-            few = looked_at[start : start + limit]
-            free = self._free_lanes((lane for _, lane in few), OUTBOX_LANES)
-            mine += [message_id for message_id, lane in few if lane in free]
-            if len(mine) >= limit:
-                break
-        # Looked at again now that the lanes are ours: their last holders may have claimed or settled some.
-        return self._messages([(each, "") for each in mine[:limit]])
-
-    def _messages(self, chosen: Sequence[tuple[int, str]]) -> list[Outgoing]:
-        if not chosen:
-            return []
-        still = _ordered(select(_OUTBOX).where(_OUTBOX.c.id.in_([message_id for message_id, _ in chosen]), _MAY_GO))
+        looked_at = self._due(now, limit * LOOK_AHEAD if self._has_row_locks else limit)
+        own = self._own_lanes([lane for _, lane in looked_at], OUTBOX_LANES, enough=limit)
+        ids = [message_id for message_id, lane in looked_at if lane in own][:limit]
+        # Asked again now that the lanes are ours: their last holders may have claimed or settled some.
+        still = _ordered(select(_OUTBOX).where(_OUTBOX.c.id.in_(ids), _MAY_GO))
         return [outgoing_from(row) for row in self._all(still.with_for_update(of=_OUTBOX, skip_locked=True))]
 
     def _due(self, now: datetime, limit: int) -> list[tuple[int, str]]:

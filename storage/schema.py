@@ -36,15 +36,20 @@ def revisions() -> ScriptDirectory:
     return ScriptDirectory.from_config(migration_settings())
 
 
-def schema_state(connection: Connection) -> SchemaState:
-    """Say whether the schema is ``empty``, ``old``, ``current`` or ``newer`` than this program."""
+def schema_state(connection: Connection, known: ScriptDirectory | None = None) -> SchemaState:
+    """Say whether the schema is ``empty``, ``old``, ``current`` or ``newer``, measured by the revisions in `known`.
+
+    Args:
+        connection: to the database in question.
+        known: what the program knows; by default this program's own `revisions`.
+    """
+    known = known or revisions()
     revision = MigrationContext.configure(connection).get_current_revision()
     if revision is None:
         return "empty"
-    if revision == revisions().get_current_head():
+    if revision == known.get_current_head():
         return "current"
-    known = {each.revision for each in revisions().walk_revisions()}
-    return "old" if revision in known else "newer"
+    return "old" if revision in {each.revision for each in known.walk_revisions()} else "newer"
 
 
 def upgrade(connection: Connection, progress: Callable[[str], None] = silent, revision: str = "head") -> None:

@@ -33,6 +33,13 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 
 
 @pytest.fixture
+def postgresql_url(postgresql_template: PostgresqlTemplate) -> Iterator[str]:
+    """The URL of a fresh, migrated PostgreSQL database, for what only several programs at once can show."""
+    with postgresql_template.fresh() as url:
+        yield url
+
+
+@pytest.fixture
 def database(database_url: str) -> Iterator[SqlDatabase]:
     """The same, opened."""
     opened = open_database(database_url)

@@ -1,7 +1,7 @@
 """Flows from files: the shipped library, or a folder of the shop's own, looked at again when it changes.
 
-What lives here: reading, and keeping the last good version of each flow in use when its file becomes invalid. What a flow
-is, and what is wrong with one, is the core's (`bot.flows`).
+What lives here: reading, and keeping the last good version of each flow in use when its file becomes invalid. What a
+flow is, and what is wrong with one, is the core's (`bot.flows`).
 """
 
 from collections.abc import Mapping
@@ -42,8 +42,8 @@ class _Seen:
 class FlowFiles:
     """The flows in use, by name, from `folder`; from the shipped library where that is None.
 
-    Nothing is read before `load`. What it shows (`flows`, `phrases`, `errors`) is replaced whole, never changed in place, so
-    that another thread may go on reading what it has.
+    Nothing is read before `load`. What it shows (`flows`, `phrases`, `errors`) is replaced whole, never changed in
+    place, so that another thread may go on reading what it has.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -134,9 +134,7 @@ class FlowFiles:
         """Give each name to one file. Whichever had the name before keeps it; a newcomer is the error."""
         found: dict[str, tuple[str, Flow]] = {}
         errors = []
-        newcomers_last = sorted(
-            seen, key=lambda name: (not self._is_in_use(seen[name].flow), name)
-        )
+        newcomers_last = sorted(seen, key=lambda name: (not self._is_in_use(seen[name].flow), name))
         for file in newcomers_last:
             flow = seen[file].flow
             if flow is None:
@@ -196,9 +194,5 @@ def _read_one(source: _Readable) -> tuple[Flow | None, list[FlowError]]:
     flow, errors = read_flow(text, source.name)
     if flow is None:
         return None, errors
-    wrong = [
-        finding.as_error()
-        for finding in check_flow(flow, file=source.name)
-        if finding.severity == "error"
-    ]
+    wrong = [finding.as_error() for finding in check_flow(flow, file=source.name) if finding.severity == "error"]
     return (None, wrong) if wrong else (flow, [])

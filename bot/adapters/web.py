@@ -58,7 +58,8 @@ def build_web(
         telegram_webhook: takes headers (names in lower case) and the raw body, gives the status to answer;
             None: Telegram is polled, and the address does not exist.
         slack_http: takes path, headers and raw body, gives status, headers and body to answer; None: Socket Mode.
-        health: gives at least ``{"ready": bool, "problems": [str, …]}``; whatever else it gives is shown too.
+        health: gives at least ``{"ready": bool, "problems": [str, …]}``; whatever else it gives is shown too. If it
+            raises, the program counts as not ready.
         intake_secret: the shop's ``whsec_…``; None: ``POST /events`` is closed and says so.
         clock: the time at which things are received, and ids for what goes wrong.
         metrics: what ``/metrics`` shows.
@@ -114,7 +115,11 @@ def _serve_chats(app: FastAPI, telegram_webhook: TelegramWebhook | None, slack_h
 def _serve_operators(app: FastAPI, health: Health, metrics: CollectorRegistry) -> None:
     @app.get("/health")
     async def show_health() -> JSONResponse:
-        state = {"live": True, **await health()}
+        try:
+            state = {"live": True, **await health()}
+        except Exception:  # noqa: BLE001 - whatever keeps us from looking (mostly the database) is itself the answer
+            _log.exception("health_unknown")
+            state = {"live": True, "ready": False, "problems": ["the database cannot be asked; the log says why"]}
         return JSONResponse(state, status_code=200 if state.get("ready") else 503)
 
     @app.get("/metrics")

@@ -1,7 +1,7 @@
 """Whether a valid flow is also a good one: what an admin should know before publishing it.
 
-What lives here: findings, each with its place and its mend. What must not: reading YAML (`bot.flows.parse` refuses what is
-not a flow at all) and anything that changes a flow.
+What lives here: findings, each with its place and its mend. What must not: reading YAML (`bot.flows.parse` refuses
+what is not a flow at all) and anything that changes a flow.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -35,15 +35,11 @@ class Finding:
     def __str__(self) -> str:
         """Write it on one line, the place first, so that editors can jump there."""
         place = f"{self.file}:{self.line}:{self.column}"
-        return f"{place}: {self.severity}: {self.message}" + (
-            f" → {self.hint}" if self.hint else ""
-        )
+        return f"{place}: {self.severity}: {self.message}" + (f" → {self.hint}" if self.hint else "")
 
     def as_error(self) -> FlowError:
         """Return it as the error with which the flow is refused."""
-        return FlowError(
-            self.message, file=self.file, line=self.line, column=self.column, hint=self.hint
-        )
+        return FlowError(self.message, file=self.file, line=self.line, column=self.column, hint=self.hint)
 
 
 def check_flow(
@@ -101,9 +97,7 @@ class _Checker:
         self._circles()
         return sorted(self._found, key=lambda one: (one.line, one.column))
 
-    def _note(
-        self, severity: Literal["error", "warning"], path: Path, message: str, hint: str = ""
-    ) -> None:
+    def _note(self, severity: Literal["error", "warning"], path: Path, message: str, hint: str = "") -> None:
         """Note a finding at `path`, or at the nearest thing above it that has a place."""
         while path and path not in self._places:
             path = path[:-1]
@@ -233,7 +227,7 @@ class _Checker:
 
 
 def _circle_from(flow: Flow, start: str, kinds: object) -> set[str]:
-    """Return the steps of the circle that leads from `start` back to it through steps of `kinds` alone; else nothing."""
+    """Return the steps of the circle that leads from `start` back to it through `kinds` alone; else nothing."""
     passed: set[str] = set()
     name: str | None = start
     while name is not None and name not in passed:
@@ -248,9 +242,8 @@ def _circle_from(flow: Flow, start: str, kinds: object) -> set[str]:
 def _ways(name: str, step: Step) -> Iterator[tuple[Path, str | None]]:
     """Yield every way out of a step: where it is written, and where it leads."""
     path = ("steps", name)
-    if isinstance(step, Say | Wait | Ask):
-        if not isinstance(step, Ask) or not step.choices:
-            yield (*path, "next"), step.next
+    if isinstance(step, Say | Wait) or (isinstance(step, Ask) and not step.choices):
+        yield (*path, "next"), step.next
     if isinstance(step, Ask):
         yield (*path, "silence", "next"), step.silence.next
         for choice in step.choices:

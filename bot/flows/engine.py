@@ -270,9 +270,7 @@ def _chosen(flow: Flow, state: State, ask: Ask, tap: Tapped, text: str = "") -> 
     effects: list[Effect] = [CloseQuestion(ask.name, tap.turn, tap.choice)]
     if is_open:
         effects.append(StopTimers(("remind", "silence")))
-    effects.append(
-        RecordVerdict(ask.name, tap.turn, choice.name, choice.factors, touchpoint, text)
-    )
+    effects.append(RecordVerdict(ask.name, tap.turn, choice.name, choice.factors, touchpoint, text))
     if unhappy:
         said = text or label_of(choice.label)
         effects.append(OpenCase("unhappy", ask.name, choice.factors, touchpoint, said))
@@ -327,9 +325,7 @@ NO_FACTORS: Mapping[Factor, float] = {}
 
 def _verdict_in_words(state: State, event: Wrote, touchpoint: str | None) -> RecordVerdict:
     step_name = state.step or ""
-    return RecordVerdict(
-        step_name, state.turn, None, NO_FACTORS, touchpoint, event.text, event.media
-    )
+    return RecordVerdict(step_name, state.turn, None, NO_FACTORS, touchpoint, event.text, event.media)
 
 
 def _to_a_person(state: State, event: Wrote, touchpoint: str | None) -> Effect:

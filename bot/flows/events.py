@@ -8,7 +8,7 @@ TimerKind: TypeAlias = Literal["remind", "silence", "wait", "expire"]
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """Something that is not text: kept by the vendor's file id, never lost. `kind`: photo, voice, sticker, …"""
+    """Something that is not text: kept by the vendor's file id, never lost. `kind`: photo, voice, sticker and so on."""
 
     kind: str
     file_id: str
@@ -60,7 +60,7 @@ class Unreachable:
 
 @dataclass(frozen=True, slots=True)
 class Withdrawn:
-    """The ground for the conversation is gone: the order was cancelled or returned, a question expired unsent …"""
+    """The ground for the conversation is gone: the order was cancelled or returned, a question expired unsent."""
 
     reason: str
 

@@ -1,7 +1,7 @@
 """Reading a flow as an admin wrote it into frozen values that are already valid, or into errors that say where.
 
-What lives here: the form of a flow file, its defaults, and the reasons for which one is refused. What must not: files and
-folders (`bot.adapters.flow_files`), and taste (`bot.flows.check` says whether a valid flow is also a good one).
+What lives here: the form of a flow file, its defaults, and the reasons for which one is refused. What must not: files
+and folders (`bot.adapters.flow_files`), and taste (`bot.flows.check` says whether a valid flow is also a good one).
 """
 
 import hashlib
@@ -86,7 +86,7 @@ def parse_flow(text: str, *, file: str) -> Flow:
 
 
 def read_flow(text: str, file: str) -> tuple[Flow | None, list[FlowError]]:
-    """Read one flow; where it is not valid, return None and everything that is wrong with it, in the order of the text."""
+    """Read one flow; where it is not valid, return None and all that is wrong with it, in the order of the text."""
     try:
         tree = read_tree(text, file=file)
     except FlowError as error:
@@ -99,7 +99,7 @@ def read_flow(text: str, file: str) -> tuple[Flow | None, list[FlowError]]:
 
 
 def version_of(flow: Flow) -> str:
-    """Return the hash of all that a flow says and does; white space, comments and quotes in its file do not change it."""
+    """Return the hash of all that a flow says and does; comments, quotes and white space do not change it."""
     content = asdict(replace(flow, version="", source=""))
     canonical = json.dumps(content, sort_keys=False, default=_plain, ensure_ascii=False)
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()[:16]
@@ -128,17 +128,13 @@ class _Reader:
 
     def _wrong(self, node: Node, reason: str, hint: str = "") -> None:
         place = node.place
-        self.errors.append(
-            FlowError(reason, file=self._file, line=place.line, column=place.column, hint=hint)
-        )
+        self.errors.append(FlowError(reason, file=self._file, line=place.line, column=place.column, hint=hint))
 
     def _mapping(self, node: Node | None, what: str, keys: Collection[str]) -> Mapping | None:
         """Return `node` if it is a mapping, refusing keys that are not known there."""
         if not isinstance(node, Mapping):
             if node is not None:
-                self._wrong(
-                    node, f"{what} must be a list of 'key: value'", f"keys: {', '.join(keys)}"
-                )
+                self._wrong(node, f"{what} must be a list of 'key: value'", f"keys: {', '.join(keys)}")
             return None
         for entry in node.entries.values():
             if entry.key.text not in keys:
@@ -253,11 +249,7 @@ class _Reader:
         if start is None:
             return []
         on = self._required(start, "on", "start", "an event such as order.delivered")
-        events = (
-            self._each(on, lambda one: self._one_of(one, "on", SALE_EVENTS))
-            if on is not None
-            else []
-        )
+        events = self._each(on, lambda one: self._one_of(one, "on", SALE_EVENTS)) if on is not None else []
         unless_node = start.get("unless")
         unless = (
             self._each(unless_node, lambda one: self._one_of(one, "unless", UNLESS_EVENTS))
@@ -341,9 +333,7 @@ class _Reader:
         choices_node = node.get("choices")
         choices: list[Choice] = []
         if isinstance(choices_node, Mapping):
-            choices = [
-                self._choice(entry, following) for entry in choices_node.entries.values()
-            ]
+            choices = [self._choice(entry, following) for entry in choices_node.entries.values()]
         elif choices_node is not None:
             self._wrong(choices_node, "choices must be a list of 'name: choice'")
         touchpoint = node.get("touchpoint")

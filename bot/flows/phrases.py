@@ -68,25 +68,17 @@ def read_phrases(text: str, file: str) -> tuple[dict[str, Texts], list[FlowError
     return found, errors
 
 
-def _texts(
-    node: Node, more: Mapping[str, tuple[str, ...]], file: str
-) -> tuple[Texts, list[FlowError]]:
+def _texts(node: Node, more: Mapping[str, tuple[str, ...]], file: str) -> tuple[Texts, list[FlowError]]:
     if isinstance(node, Scalar):
         written = {"en": node}
     elif isinstance(node, Tree) and all(isinstance(e.value, Scalar) for e in node.entries.values()):
         written = {key: e.value for key, e in node.entries.items() if isinstance(e.value, Scalar)}
     else:
         return {}, [_wrong(node, "this must be a text per language", file)]
-    errors = [
-        _wrong(text, fault, file) for text in written.values() for fault in faults(text.text, more=more)
-    ]
-    errors += [
-        _wrong(text, "this text is empty", file) for text in written.values() if not text.text.strip()
-    ]
+    errors = [_wrong(text, fault, file) for text in written.values() for fault in faults(text.text, more=more)]
+    errors += [_wrong(text, "this text is empty", file) for text in written.values() if not text.text.strip()]
     return {language: text.text.strip() for language, text in written.items()}, errors
 
 
 def _wrong(node: Node, reason: str, file: str, hint: str = "") -> FlowError:
-    return FlowError(
-        reason, file=file, line=node.place.line, column=node.place.column, hint=hint
-    )
+    return FlowError(reason, file=file, line=node.place.line, column=node.place.column, hint=hint)

@@ -3,9 +3,10 @@
 What lives here: which language is taken, what a template may contain, which names it may use, how dates are written.
 What must not: sending, and escaping for a vendor (the adapters do that, once).
 
-A template is Jinja, cut down to what a message needs: names, the filters below, ``if`` and one level of ``for``. Arithmetic,
-calls, assignments and macros are refused by looking at the parsed template, so that no text can keep a processor busy;
-the sandbox stands behind that as a second fence. What customers wrote is only ever a value, never a template.
+A template is Jinja, cut down to what a message needs: names, the filters below, ``if`` and one level of ``for``.
+Arithmetic, calls, assignments and macros are refused by looking at the parsed template, so that no text can keep a
+processor busy; the sandbox stands behind that as a second fence. What customers wrote is only ever a value, never a
+template.
 """
 
 import re
@@ -221,11 +222,7 @@ def _written(context: Context, value: object, which: int) -> str:
     local = at.astimezone(zone)
     # A locale that does not know this skeleton still knows its own long date.
     known = "MMMMEEEEd" in locale.datetime_skeletons
-    day = (
-        format_skeleton("MMMMEEEEd", local, locale=locale)
-        if known
-        else format_date(local, "full", locale=locale)
-    )
+    day = format_skeleton("MMMMEEEEd", local, locale=locale) if known else format_date(local, "full", locale=locale)
     hour = format_time(at, "short", tzinfo=zone, locale=locale)
     return (day, hour, f"{day}, {hour}")[which]
 
@@ -248,7 +245,7 @@ class _Nothing(ChainableUndefined):
 def _make_environment() -> ImmutableSandboxedEnvironment:
     environment = ImmutableSandboxedEnvironment(
         undefined=_Nothing,
-        autoescape=False,  # noqa: S701 - plain text goes out; the adapters escape for their vendor
+        autoescape=False,
         finalize=lambda value: "" if value is None else value,
         keep_trailing_newline=False,
     )

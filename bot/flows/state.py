@@ -20,11 +20,11 @@ class Asked:
 class State:
     """The whole memory of a conversation between two events.
 
-    `turn` numbers questions and waits, so that a late timer or button is known for what it is. `visits` counts the steps
-    entered, which bounds loops. `unhappy`: an unhappy reply was given here, so further words belong to the case. `spoken`:
-    words came since the open question, so no reminder and no "silence"; after the end: words came that were
-    acknowledged. `stopped`: the customer said stop, so nothing more goes out to them from this conversation, even where it
-    had ended another way before. `acknowledged` counts the thanks for words, and so numbers them.
+    `turn` numbers questions and waits, so that a late timer or button is known for what it is. `visits` counts the
+    steps entered, which bounds loops. `unhappy`: an unhappy reply was given here, so further words belong to the case.
+    `spoken`: words came since the open question, so no reminder and no "silence"; outside a question: words came that
+    a person was told of. `stopped`: the customer said stop, so nothing more goes out to them from this conversation,
+    even where it had ended another way before. `acknowledged` counts the thanks for words, and so numbers them.
     """
 
     status: Status = "new"
@@ -53,7 +53,6 @@ def state_from(values: Mapping[str, Any]) -> State:
     """
     known = {name: values[name] for name in State.__dataclass_fields__ if name in values}
     asked = tuple(
-        Asked(turn=one["turn"], step=one["step"], answered=one.get("answered", False))
-        for one in known.pop("asked", ())
+        Asked(turn=one["turn"], step=one["step"], answered=one.get("answered", False)) for one in known.pop("asked", ())
     )
     return State(**known, asked=asked)

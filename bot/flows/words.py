@@ -33,7 +33,7 @@ _NOT_A_SIGN_OF_ITS_OWN = {"\ufe0e", "\ufe0f", "\u200d"}
 
 
 def _letters_and_signs(text: str) -> tuple[str, frozenset[str]]:
-    """Split `text` into its letters and digits (casefolded, nothing between) and the signs that could change its meaning.
+    """Split `text` into its letters and digits (casefolded) and the signs that could change its meaning.
 
     Signs are emoji and other symbols, and the question mark: "👎 yes" and "yes?" do not say "yes".
     """
@@ -61,9 +61,7 @@ def _says(text: str, label: str) -> bool:
 def choice_said(text: str, choices: Sequence[Choice]) -> int | None:
     """Return the number of the one choice whose label, in any language, is all that `text` says; None if unsure."""
     said = [
-        number
-        for number, choice in enumerate(choices)
-        if any(_says(text, label) for label in choice.label.values())
+        number for number, choice in enumerate(choices) if any(_says(text, label) for label in choice.label.values())
     ]
     return said[0] if len(said) == 1 else None
 

@@ -1,9 +1,9 @@
 """A YAML text as a tree of plain texts in which everything knows its place.
 
-What lives here: reading YAML so that an error can name line and column of whatever is wrong. What must not: any knowledge
-of flows or phrases. Scalars stay texts, so ``yes``, ``no`` and ``on`` are never surprised into booleans; whoever expects a
-number or a truth reads it out of the text. Anchors, aliases and tags are refused: nothing in a flow needs them, and they
-are how a small file becomes a very large one.
+What lives here: reading YAML so that an error can name line and column of whatever is wrong. What must not: any
+knowledge of flows or phrases. Scalars stay texts, so ``yes``, ``no`` and ``on`` are never surprised into booleans;
+whoever expects a number or a truth reads it out of the text. Anchors, aliases and tags are refused: nothing in a flow
+needs them, and they are how a small file becomes a very large one.
 """
 
 import difflib
@@ -28,7 +28,7 @@ from bot.errors import FlowError
 TEXT_MAX_BYTES = 256 * 1024
 DEPTH_MAX = 16
 
-# The scanner is foreign code and fed with whatever an admin saved; these are the ways in which it has been seen to give up.
+# The scanner is foreign code, fed with whatever an admin saved; these are the ways in which such code gives up.
 _SCANNER_TROUBLE = (
     YAMLError,
     ValueError,
@@ -109,12 +109,10 @@ def read_tree(text: str, *, file: str) -> Node:
     """Read one YAML document.
 
     Raises:
-        FlowError: the text is not YAML, too long, too deep, or uses a feature that is refused here. Never anything else.
+        FlowError: it is not YAML, too long, too deep, or uses what is refused here. Never anything else.
     """
     if len(text.encode("utf-8", "surrogatepass")) > TEXT_MAX_BYTES:
-        raise FlowError(
-            f"the file is longer than {TEXT_MAX_BYTES // 1024} KB", file=file, hint="split it"
-        )
+        raise FlowError(f"the file is longer than {TEXT_MAX_BYTES // 1024} KB", file=file, hint="split it")
     try:
         return _Builder(file).build(YAML(typ="safe", pure=True).parse(text))
     except MarkedYAMLError as error:
@@ -143,15 +141,13 @@ class _Builder:
         for event in stream:
             if isinstance(event, DocumentStartEvent):
                 if root is not None:
-                    raise self._refuse(
-                        event, "a second document begins here", "one file holds one flow"
-                    )
+                    raise self._refuse(event, "a second document begins here", "one file holds one flow")
                 root = self._node(next(stream), stream, depth=0)
         if root is None:
             raise FlowError("the file is empty", file=self._file)
         return root
 
-    def _node(self, event: Any, stream: Iterator[Any], depth: int) -> Node:  # noqa: ANN401 - ruamel's events have no common typed base
+    def _node(self, event: Any, stream: Iterator[Any], depth: int) -> Node:
         self._check(event, depth)
         place = _place(event)
         if isinstance(event, ScalarEvent):
@@ -171,24 +167,22 @@ class _Builder:
             entries[key.text] = Entry(key, self._node(next(stream), stream, depth + 1))
         return Mapping(place, entries)
 
-    def _check(self, event: Any, depth: int) -> None:  # noqa: ANN401 - see _node
+    def _check(self, event: Any, depth: int) -> None:
         if depth > DEPTH_MAX:
             raise self._refuse(event, f"nested more than {DEPTH_MAX} deep", "")
         if isinstance(event, AliasEvent) or getattr(event, "anchor", None) is not None:
-            raise self._refuse(
-                event, "anchors and aliases (& and *) are not used here", "write it out in full"
-            )
+            raise self._refuse(event, "anchors and aliases (& and *) are not used here", "write it out in full")
         if getattr(event, "tag", None) is not None:
             raise self._refuse(event, "tags (!) are not used here", "leave the tag out")
         if not isinstance(event, ScalarEvent | SequenceStartEvent | MappingStartEvent):
             raise self._refuse(event, "a value is missing here", "")
 
-    def _refuse(self, event: Any, reason: str, hint: str) -> FlowError:  # noqa: ANN401 - see _node
+    def _refuse(self, event: Any, reason: str, hint: str) -> FlowError:
         place = _place(event)
         return FlowError(reason, file=self._file, line=place.line, column=place.column, hint=hint)
 
 
-def _place(event: Any) -> Place:  # noqa: ANN401 - see _Builder._node
+def _place(event: Any) -> Place:
     mark = event.start_mark
     return Place(mark.line + 1, mark.column + 1)
 

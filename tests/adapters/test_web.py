@@ -249,6 +249,18 @@ async def test_health_says_why_it_is_not_ready() -> None:
     assert (badly.status_code, badly.json()) == (503, expected)
 
 
+async def test_health_that_cannot_be_told_is_not_ready() -> None:
+    """A database that is down makes the answer "not ready", not an error."""
+
+    async def blind() -> dict[str, Any]:
+        raise OSError("inner words")
+
+    async with client_for(Inbox(), health=blind) as client:
+        answer = await client.get("/health")
+    assert (answer.status_code, answer.json()["live"], answer.json()["ready"]) == (503, True, False)
+    assert "inner" not in answer.text
+
+
 async def test_metrics_show_the_registry_that_was_given() -> None:
     """What others count is shown in Prometheus' own form."""
     registry = CollectorRegistry()

@@ -14,7 +14,11 @@ def test_the_four_sales_of_the_story_reach_their_teams() -> None:
     assert route(SHOP, touchpoint="product", factor="promise", tags=["fashion", "dress"]).team == "fashion"
     assert route(SHOP, factor="quality", tags=["skincare"]).team == "skincare"
     invoice = route(SHOP, touchpoint="invoice", factor="clarity", tags=["wine"])
-    assert (invoice.team, invoice.channel, invoice.why) == ("accounting", "#accounting", "touchpoint invoice → accounting")
+    assert (invoice.team, invoice.channel, invoice.why) == (
+        "accounting",
+        "#accounting",
+        "touchpoint invoice → accounting",
+    )
     assert route(SHOP, touchpoint="delivery", factor="promise", tags=["wine"]).team == "delivery"
 
 

@@ -63,7 +63,9 @@ def test_the_shipped_example_says_what_the_defaults_are() -> None:
 def test_what_the_example_keeps_in_comments_is_valid_too() -> None:
     """Every setting that the example shows commented out can be switched on as it stands."""
     switched = [
-        line.replace("# ", "", 1) if line.strip().startswith("# ") and ":" in line and line.split("#")[1].split(":")[0].strip() in OPTIONS else line
+        line.replace("# ", "", 1)
+        if line.strip().startswith("# ") and ":" in line and line.split("#")[1].split(":")[0].strip() in OPTIONS
+        else line
         for line in example_text().splitlines()
     ]
     shop = parse_shop("\n".join(switched))
@@ -73,10 +75,23 @@ def test_what_the_example_keeps_in_comments_is_valid_too() -> None:
     assert shop.teams["delivery"].first_answer == Duration(span=timedelta(hours=4))
     assert shop.teams["skincare"].factors == {"clarity"}
     assert shop.calendar.hours_on(date(2026, 12, 20)) == ((time(10), time(14)),)
+    assert (shop.guards.ask_every, shop.guards.pause_after_talk) == (timedelta(hours=20), timedelta(hours=2))
     assert shop.review_link == "https://example.com/review"
 
 
-OPTIONS = {"cx_owner", "ops_channel", "members", "lead", "first_answer", "factors", "open", "review", "privacy"}
+OPTIONS = {
+    "cx_owner",
+    "ops_channel",
+    "members",
+    "lead",
+    "first_answer",
+    "factors",
+    "open",
+    "review",
+    "privacy",
+    "ask_every",
+    "pause_after_talk",
+}
 
 
 @pytest.mark.parametrize(
@@ -128,7 +143,11 @@ def test_a_mistake_is_refused_at_its_place_with_the_mend(wrong: str, place: str,
         ('channel: "#service"', "channel: #service", "quotation marks"),
         ('fallback_channel: "#customers"', "", "fallback_channel is missing"),
         ("  service:", "  fallback:", "no team can be called fallback"),
-        ('    channel: "#service"', '    channel: "#service"\n    answers_for: { touchpoints: [invoce] }', "did you mean 'invoice'?"),
+        (
+            '    channel: "#service"',
+            '    channel: "#service"\n    answers_for: { touchpoints: [invoce] }',
+            "did you mean 'invoice'?",
+        ),
         ('    channel: "#service"', '    channel: "#service"\n    answers_for: { factors: [price] }', "not a factor"),
         (
             '    channel: "#service"',
@@ -175,7 +194,12 @@ def test_labels_come_in_the_best_language_there_is() -> None:
     assert shop.remedy_label("hug", "en") == "hug"
 
 
-@given(st.text(max_size=200) | st.lists(st.sampled_from([*SMALLEST.splitlines(), "  ", "x: [", "? y", "teams: 1", "calendar: {hours: 3}"])).map("\n".join))
+@given(
+    st.text(max_size=200)
+    | st.lists(st.sampled_from([*SMALLEST.splitlines(), "  ", "x: [", "? y", "teams: 1", "calendar: {hours: 3}"])).map(
+        "\n".join
+    )
+)
 def test_no_text_whatever_breaks_the_reader(text: str) -> None:
     """Any text gives either a shop or at least one problem with its place, never an exception."""
     shop, found = read_shop(text)

@@ -14,7 +14,10 @@ COPENHAGEN = Calendar("Europe/Copenhagen", country="DK", own_days={(12, 24): (),
 HOUR = timedelta(hours=1)
 SAUDI_WEEK = {weekday: ((time(9), time(17)),) for weekday in (6, 0, 1, 2, 3)}
 RIYADH = Calendar("Asia/Riyadh", SAUDI_WEEK, country="SA")
-LUNCH = Calendar("Europe/Copenhagen", {d: ((time(9), time(12)), (time(13), time(17))) for d in range(4)} | {4: ((time(9), time(12)),)})
+LUNCH = Calendar(
+    "Europe/Copenhagen",
+    {d: ((time(9), time(12)), (time(13), time(17))) for d in range(4)} | {4: ((time(9), time(12)),)},
+)
 ALWAYS = Calendar("Europe/Copenhagen", {d: ((time(), time()),) for d in range(7)})
 NEW_YORK = Calendar("America/New_York", country="US")
 LORD_HOWE = Calendar("Australia/Lord_Howe", {d: ((time(1, 30), time(2, 15)), (time(2, 20), time(4))) for d in range(7)})
@@ -29,17 +32,33 @@ def at(text: str, calendar: Calendar = COPENHAGEN, fold: int = 0) -> datetime:
     [
         pytest.param(COPENHAGEN, "2026-11-23T10:00", 1, "2026-11-24T10:00", id="a plain Monday"),
         pytest.param(COPENHAGEN, "2026-11-27T16:30", 1, "2026-11-30T16:30", id="over a week-end"),
-        pytest.param(COPENHAGEN, "2026-11-21T10:00", 1, "2026-11-24T09:00", id="from a Saturday: counted from Monday 09:00"),
-        pytest.param(COPENHAGEN, "2026-11-23T20:00", 1, "2026-11-25T09:00", id="from an evening: counted from the next morning"),
+        pytest.param(
+            COPENHAGEN, "2026-11-21T10:00", 1, "2026-11-24T09:00", id="from a Saturday: counted from Monday 09:00"
+        ),
+        pytest.param(
+            COPENHAGEN, "2026-11-23T20:00", 1, "2026-11-25T09:00", id="from an evening: counted from the next morning"
+        ),
         pytest.param(COPENHAGEN, "2026-11-23T17:00", 1, "2026-11-25T09:00", id="the moment of closing is closed"),
-        pytest.param(COPENHAGEN, "2026-12-23T11:00", 1, "2026-12-28T11:00", id="Christmas in Denmark: 24th of the team's own, 25th, 26th"),
+        pytest.param(
+            COPENHAGEN,
+            "2026-12-23T11:00",
+            1,
+            "2026-12-28T11:00",
+            id="Christmas in Denmark: 24th of the team's own, 25th, 26th",
+        ),
         pytest.param(COPENHAGEN, "2026-12-30T11:00", 1, "2027-01-04T11:00", id="New Year in Denmark"),
         pytest.param(COPENHAGEN, "2026-04-01T15:00", 1, "2026-04-07T15:00", id="Easter: five days off"),
-        pytest.param(COPENHAGEN, "2026-05-01T10:00", 1, "2026-05-04T10:00", id="Great Prayer Day is no holiday any more"),
-        pytest.param(COPENHAGEN, "2026-03-27T10:00", 1, "2026-03-30T10:00", id="same time on the wall after the clock change"),
+        pytest.param(
+            COPENHAGEN, "2026-05-01T10:00", 1, "2026-05-04T10:00", id="Great Prayer Day is no holiday any more"
+        ),
+        pytest.param(
+            COPENHAGEN, "2026-03-27T10:00", 1, "2026-03-30T10:00", id="same time on the wall after the clock change"
+        ),
         pytest.param(RIYADH, "2026-11-19T10:00", 1, "2026-11-22T10:00", id="Saudi week-end: Thursday to Sunday"),
         pytest.param(RIYADH, "2026-11-20T10:00", 1, "2026-11-23T09:00", id="from a Saudi Friday"),
-        pytest.param(LUNCH, "2026-11-26T15:00", 1, "2026-11-27T12:00", id="a day that closes earlier: its closing time"),
+        pytest.param(
+            LUNCH, "2026-11-26T15:00", 1, "2026-11-27T12:00", id="a day that closes earlier: its closing time"
+        ),
         pytest.param(LUNCH, "2026-11-23T12:30", 1, "2026-11-24T13:00", id="from the lunch break"),
         pytest.param(COPENHAGEN, "2026-11-23T10:00", 0, "2026-11-23T10:00", id="no day at all"),
         pytest.param(COPENHAGEN, "2026-11-23T10:00", 5, "2026-11-30T10:00", id="a working week"),
@@ -52,7 +71,11 @@ def test_business_days_end_where_a_person_would_expect(calendar: Calendar, begin
 
 def test_a_half_day_and_a_moved_working_day_overrule_the_week() -> None:
     """A team's own hours on one date count before holidays and week-ends."""
-    calendar = Calendar("Europe/Copenhagen", country="DK", own_days={(12, 24): ((time(9), time(12)),), date(2026, 11, 28): ((time(10), time(14)),)})
+    calendar = Calendar(
+        "Europe/Copenhagen",
+        country="DK",
+        own_days={(12, 24): ((time(9), time(12)),), date(2026, 11, 28): ((time(10), time(14)),)},
+    )
     assert calendar.is_open(at("2026-12-24T11:59"))
     assert not calendar.is_open(at("2026-12-24T12:00"))
     assert calendar.add_business_days(at("2026-11-27T15:00"), 1) == at("2026-11-28T14:00")
@@ -112,7 +135,11 @@ def test_a_calendar_that_never_opens_is_refused() -> None:
     """A calendar without hours would have no due time at all."""
     with pytest.raises(ValueError, match="at least one day"):
         Calendar("Europe/Copenhagen", {0: ()})
-    closed = Calendar("Europe/Copenhagen", {0: ((time(9), time(10)),)}, own_days={(m, d): () for m in range(1, 13) for d in range(1, 32)})
+    closed = Calendar(
+        "Europe/Copenhagen",
+        {0: ((time(9), time(10)),)},
+        own_days={(m, d): () for m in range(1, 13) for d in range(1, 32)},
+    )
     with pytest.raises(ValueError, match="never opens"):
         closed.next_open(at("2026-01-01T00:00"))
 
@@ -148,7 +175,9 @@ def test_what_comes_later_is_not_due_earlier(calendar: Calendar, a: datetime, b:
 
 
 @given(calendars, around_changes, st.integers(0, 200), st.integers(0, 3))
-def test_order_is_kept_even_in_the_hour_that_autumn_repeats(calendar: Calendar, a: datetime, later: int, days: int) -> None:
+def test_order_is_kept_even_in_the_hour_that_autumn_repeats(
+    calendar: Calendar, a: datetime, later: int, days: int
+) -> None:
     """Two moments minutes apart around a clock change keep their order, too."""
     assert calendar.add_business_days(a, days) <= calendar.add_business_days(a + timedelta(minutes=later), days)
 

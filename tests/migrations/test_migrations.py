@@ -1,16 +1,19 @@
 """The migrations: what they build is what the tables say, forwards and backwards, on both databases."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import CheckConstraint, Connection, create_engine, inspect, text
 
 from bot.errors import ConfigurationError
 from storage.database import migrate, open_database, open_for_migration, parse_url
-from storage.schema import downgrade, schema_state
+from storage.schema import downgrade, migration_settings, revisions, schema_state
 from storage.tables import metadata
 
 
@@ -39,9 +42,7 @@ def test_migrated_checks_are_what_the_tables_say(database_url: str) -> None:
                 for each in table.constraints
                 if isinstance(each, CheckConstraint)
             }
-            built = {
-                str(each["name"]): words_in(each["sqltext"]) for each in found.get_check_constraints(table.name)
-            }
+            built = {str(each["name"]): words_in(each["sqltext"]) for each in found.get_check_constraints(table.name)}
             assert built == expected
 
 
@@ -87,6 +88,19 @@ def test_empty_database_is_told_from_a_current_one_and_migration_tells_its_steps
     assert second == ["The database is up to date."]
 
 
+def test_database_behind_the_program_is_told_from_a_current_one(database_url: str, tmp_path: Path) -> None:
+    """Proves that a program with one more revision than the database has calls it old."""
+    folder = Path(revisions().dir)
+    later = tmp_path / "migrations"
+    shutil.copytree(folder, later)
+    (later / "versions" / "0002_later.py").write_text("revision = '0002'\ndown_revision = '0001'\n")
+    settings = migration_settings()
+    settings.set_main_option("script_location", str(later))
+    with connection_to(database_url) as connection:
+        assert schema_state(connection, ScriptDirectory.from_config(settings)) == "old"
+        assert schema_state(connection) == "current"
+
+
 def test_newer_database_is_left_alone(database_url: str) -> None:
     """Proves that a program refuses to touch what a later version of it made."""
     with connection_to(database_url) as connection:
@@ -97,14 +111,14 @@ def test_newer_database_is_left_alone(database_url: str) -> None:
         migrate(database_url)
 
 
-def test_migration_of_sqlite_that_fails_changes_nothing(tmp_path: object) -> None:
+def test_migration_of_sqlite_that_fails_changes_nothing(tmp_path: Path) -> None:
     """Proves that a migration is one transaction on SQLite too: a table in the way leaves no half of the schema."""
     url = f"sqlite:///{tmp_path}/half.db"
     engine = create_engine(url)
     with engine.connect() as connection:
         connection.execute(text("CREATE TABLE verdicts (id INTEGER)"))
         connection.commit()
-    with pytest.raises(ConfigurationError, match="verdicts already exists"):
+    with pytest.raises(ConfigurationError, match="nothing was changed: table verdicts already exists"):
         migrate(url)
     with engine.connect() as connection:
         assert inspect(connection).get_table_names() == ["verdicts"]

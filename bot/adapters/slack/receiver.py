@@ -203,7 +203,8 @@ class SlackSocket:
             except CALL_FAILURES as error:
                 self._problem = f"Slack says {in_words(error)}" if error_code(error) else in_words(error)
             finally:
-                await _closed(self._handler)
+                with suppress(*CALL_FAILURES):  # A connection that is broken already may not even close.
+                    await _closed(self._handler)
             log.warning("slack.socket_lost", problem=self._problem)
             await asyncio.sleep(self._retry_after.total_seconds())
 

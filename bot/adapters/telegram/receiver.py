@@ -126,13 +126,13 @@ class TelegramPoller:
     async def _fetch(self, offset: int | None) -> list[Update]:
         """Ask for raw updates.
 
-        In lower case on purpose: the library gives updates as objects of its own, which keep only what this version
-        knows, and its door to the raw API warns of a name that it has a method for. Telegram takes either spelling.
-
-        Source: https://core.telegram.org/bots/api#making-requests ("All methods in the Bot API are case-insensitive").
+        The library gives updates as objects of its own, which keep only what this version knows; and its door to the raw
+        API warns of a name that it has a method for. So the name is written in a way that only its own rule of spelling
+        turns into ``getUpdates``.
         """
-        # After trouble a quick question, to know at once that it is over; but in a conflict it would only win a moment.
-        is_quick = self.health is not None and self.health not in _CONFLICTS.values()
+        # After trouble a quick question, to know at once that it is over; but beside another poller it would always win
+        # a moment, and look healthy.
+        is_quick = self.health not in (None, _CONFLICTS["poller"])
         wait = timedelta(0) if is_quick else self._long_poll
         question = {
             "offset": offset,
@@ -141,7 +141,7 @@ class TelegramPoller:
             "allowed_updates": list(ALLOWED_UPDATES),
         }
         answer = await self._bot.do_api_request(
-            "getupdates", question, read_timeout=(wait + _PATIENCE_BEYOND_POLL).total_seconds()
+            "get_Updates", question, read_timeout=(wait + _PATIENCE_BEYOND_POLL).total_seconds()
         )
         if not isinstance(answer, list) or not all(_is_update(update) for update in answer):
             raise NetworkError("the answer to getUpdates is not a list of updates → check TELEGRAM_API_BASE")

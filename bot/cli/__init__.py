@@ -1,0 +1,253 @@
+"""The commands of the terminal: their names, options and help, and the one place where errors become words.
+
+What a command does stands in a module of this package that is imported only when the command runs, so that
+``aftersale --help`` is there at once. Exit codes: 0 fine; 1 the thing asked for is not there, or it failed; 2 wrong
+settings or usage.
+"""
+
+# ruff: noqa: PLC0415 - what a command needs is imported when it runs; telegram, Slack and SQL take longer than the help
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bot import __version__
+from bot.cli.faults import known, unexpected
+from bot.errors import FollowUpError
+
+_SALES, _LOOK, _FLOWS, _WORK = "Sales", "Look", "Flows and queues", "Run it"
+
+app = typer.Typer(
+    name="aftersale",
+    help="Stays with each sale until the customer says that it is complete.",
+    epilog="Begin with: aftersale demo. Settings come from the environment and .env; aftersale doctor checks them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+sale = typer.Typer(help="Take in what happened to a sale, and read its story.", no_args_is_help=True)
+flows = typer.Typer(help="Check what the bot says and when.", no_args_is_help=True)
+outbox = typer.Typer(help="See what waits to be sent, or could not be; try again.", no_args_is_help=True)
+inbox = typer.Typer(help="See what came in and could not be handled; try again.", no_args_is_help=True)
+app.add_typer(sale, name="sale", rich_help_panel=_SALES)
+app.add_typer(flows, name="flows", rich_help_panel=_FLOWS)
+app.add_typer(outbox, name="outbox", rich_help_panel=_FLOWS)
+app.add_typer(inbox, name="inbox", rich_help_panel=_FLOWS)
+
+_Sale = Annotated[str, typer.Argument(metavar="SALE", help="The order's id.")]
+_Json = Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")]
+_Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; do it.")]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and give its exit code; no error ever leaves here as a stack trace.
+
+    Args:
+        arguments: what was typed after ``aftersale``; None: taken from the command line.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            # A terminal without UTF-8 shall show a ? for a flag or an arrow, not stop the command.
+            stream.reconfigure(errors="replace")
+    try:
+        app(args=arguments, prog_name="aftersale")
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    except FollowUpError as error:
+        return known(error)
+    except Exception as error:  # noqa: BLE001 - the outermost place: whatever it is, the user gets one clear message
+        return unexpected(error)
+    return 0
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - Typer hands the flag over
+    if wanted:
+        typer.echo(f"aftersale {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[  # noqa: ARG001 - its callback is all
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Stays with each sale until the customer says that it is complete."""
+
+
+# Run it -----------------------------------------------------------------------------------------------------------
+
+
+@app.command(rich_help_panel=_WORK)
+def demo() -> None:
+    """Play four sales from buy to “it is complete”: both sides, on this machine, no token needed."""
+    from bot.demo import run_demo
+
+    raise typer.Exit(run_demo())
+
+
+@app.command(rich_help_panel=_WORK)
+def run() -> None:
+    """Run the bot with the settings in .env, until SIGTERM or Ctrl+C; what is in flight is finished first."""
+    from bot.cli.running import run_service
+
+    run_service()
+
+
+@app.command(rich_help_panel=_WORK)
+def doctor() -> None:
+    """Check settings, database, shop.yaml, flows, clock, Telegram and Slack; say what to do. Changes nothing."""
+    from bot.cli.checks import examine
+
+    raise typer.Exit(examine())
+
+
+@app.command(rich_help_panel=_WORK)
+def migrate() -> None:
+    """Bring the database's tables to what this version needs."""
+    from bot.cli.running import migrate_database
+
+    migrate_database()
+
+
+# Sales ------------------------------------------------------------------------------------------------------------
+
+
+@sale.command("add")
+def sale_add(
+    file: Annotated[str, typer.Argument(metavar="[FILE|-]", help="Native event JSON; - or nothing reads stdin.")] = "-",
+) -> None:
+    """Take in order events as JSON: one object, an array, or JSON lines. All of them or none."""
+    from bot.cli.intake import add_events
+
+    add_events(file)
+
+
+@sale.command("show")
+def sale_show(sale: _Sale, *, json: _Json = False) -> None:
+    """Tell the story of a sale: who, what was promised, what both sides said, and what happens next and when."""
+    from bot.cli.story import show_sale
+
+    show_sale(sale, as_json=json)
+
+
+@app.command(rich_help_panel=_SALES)
+def link(
+    sale: _Sale,
+    *,
+    qr: Annotated[
+        Path | None, typer.Option("--qr", metavar="FILE", help="Also save the QR code: FILE.png or FILE.svg.")
+    ] = None,
+    terminal: Annotated[
+        bool | None, typer.Option("--terminal/--no-terminal", help="Draw the QR code here (as a rule in a terminal).")
+    ] = None,
+) -> None:
+    """Make a link (and QR code) with which the customer joins their Telegram chat to the sale: for receipt or parcel."""
+    from bot.cli.linking import make_chat_link
+
+    make_chat_link(sale, qr, draw=terminal)
+
+
+@app.command("import", rich_help_panel=_SALES)
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV, JSON lines or a JSON array of native events.")],
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run/--no-dry-run", help="Only tell what would happen.")] = False,
+    yes: _Yes = False,
+) -> None:
+    """Take in many order events from a file. Tells first whom it would write to; all of it is stored, or nothing."""
+    from bot.cli.intake import import_file
+
+    import_file(file, dry_run=dry_run, yes=yes)
+
+
+# Look -------------------------------------------------------------------------------------------------------------
+
+
+@app.command(rich_help_panel=_LOOK)
+def why(sale: _Sale, *, json: _Json = False) -> None:
+    """Tell, for each message of a sale that was sent or not sent, the one reason and the next moment."""
+    from bot.cli.story import show_why
+
+    show_why(sale, as_json=json)
+
+
+@app.command(rich_help_panel=_LOOK)
+def report(*, json: _Json = False) -> None:
+    """Show the figures: coverage, satisfaction, what limits it, broken promises, open cases."""
+    from bot.cli.figures import show_report
+
+    show_report(as_json=json)
+
+
+# Flows and queues --------------------------------------------------------------------------------------------------
+
+
+@flows.command("check")
+def flows_check(
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FILES]…", help="Flows or folders; else FLOWS_DIR, or the shipped.")
+    ] = None,
+) -> None:
+    """Check flows: every finding with file, line and column, and what to do about it."""
+    from bot.cli.flows import check_files
+
+    raise typer.Exit(check_files(files or []))
+
+
+@outbox.command("list")
+def outbox_list(
+    *,
+    state: Annotated[
+        list[str] | None,
+        typer.Option(help="waiting, sending, sent, unknown, refused, dropped, held or failed; may be given again."),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
+    json: _Json = False,
+) -> None:
+    """List messages, oldest first; without --state those that need a look: unknown, failed, held, waiting, sending."""
+    from bot.cli.queues import list_outbox
+
+    list_outbox(state or [], limit, as_json=json)
+
+
+@outbox.command("retry")
+def outbox_retry(
+    ids: Annotated[list[int] | None, typer.Argument(metavar="[ID]…", help="As outbox list shows them.")] = None,
+    *,
+    all_failed: Annotated[bool, typer.Option("--all-failed", help="Every message in state failed.")] = False,
+    yes: _Yes = False,
+) -> None:
+    """Send messages again. One whose outcome is unknown may arrive twice, so that is asked for first."""
+    from bot.cli.queues import retry_outbox
+
+    retry_outbox(ids or [], all_failed=all_failed, yes=yes)
+
+
+@inbox.command("list")
+def inbox_list(
+    *,
+    state: Annotated[
+        list[str] | None, typer.Option(help="new, done, ignored or failed; may be given again.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
+    json: _Json = False,
+) -> None:
+    """List what came in, oldest first; without --state what is not done: new and failed."""
+    from bot.cli.queues import list_inbox
+
+    list_inbox(state or [], limit, as_json=json)
+
+
+@inbox.command("retry")
+def inbox_retry(
+    ids: Annotated[list[int], typer.Argument(metavar="ID…", help="As inbox list shows them.")],
+) -> None:
+    """Let what came in and failed be handled again."""
+    from bot.cli.queues import retry_inbox
+
+    retry_inbox(ids)

@@ -1,0 +1,65 @@
+"""`aftersale run` and `aftersale migrate`: the program itself, and its tables."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+
+import typer
+
+from bot import __version__
+from bot.adapters.logs import set_up_logs
+from bot.app import open_service
+from bot.cli.faults import unexpected
+from bot.cli.opening import make_new_database
+from bot.cli.terminal import say
+from bot.errors import FollowUpError
+from bot.settings import Settings
+from storage.database import migrate
+
+
+def run_service() -> None:
+    """Run until SIGTERM or SIGINT; then finish what is in flight.
+
+    Raises:
+        ConfigurationError: something that the operator must mend first.
+    """
+    settings = Settings.load(require=("telegram", "slack"))
+    set_up_logs(settings.log_format)
+    make_new_database(settings.database_url)
+    try:
+        asyncio.run(_serve(settings))
+    except FollowUpError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a server's operator looks into its log, so the particulars go there
+        raise typer.Exit(unexpected(error, log=sys.stderr)) from None
+
+
+async def _serve(settings: Settings) -> None:
+    asked_to_stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError):  # Windows: Ctrl+C then arrives as KeyboardInterrupt
+            loop.add_signal_handler(each, asked_to_stop.set)
+    async with open_service(settings) as service:
+        shop = service.program.house.shop.name
+        say(f"aftersale {__version__} runs for {shop} at {service.address} ({_ways(settings)}). Ctrl+C stops it.")
+        sys.stdout.flush()
+        await asked_to_stop.wait()
+        say("Stopping: what is in flight is finished first …")
+    say("Stopped.")
+
+
+def _ways(settings: Settings) -> str:
+    telegram = "polling Telegram" if settings.telegram_mode == "polling" else f"Telegram calls {settings.public_url}"
+    slack = "Slack over Socket Mode" if settings.slack_mode == "socket" else "Slack over HTTP"
+    return f"{telegram}; {slack}"
+
+
+def migrate_database() -> None:
+    """Bring the tables to what this version needs, telling each step.
+
+    Raises:
+        ConfigurationError: the database does not answer, or is newer than this program.
+    """
+    migrate(Settings.load().database_url, progress=say)

@@ -1,0 +1,461 @@
+"""What staff do in Slack, through the real Bolt against a local Slack: committed first, acknowledged then, nothing else."""
+
+import asyncio
+import dataclasses
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from aiohttp import web
+
+from bot.adapters.clock import MovableClock
+from bot.adapters.sandbox.slack import SandboxSlack, Timing, render_view
+from bot.adapters.slack.poster import SlackPoster
+from bot.adapters.slack.receiver import CaseFacts, SlackSocket, build_app, close_app, http_handler
+from bot.adapters.slack.translate import translate
+from bot.errors import ConfigurationError
+from bot.ports.channels import Card
+from bot.ports.inbound import CaseClaimed, CaseHandedOver, CaseRemedied, CaseReplied
+from bot.ports.records import Outgoing
+
+NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
+CARD = Card(
+    case_id="k1",
+    status="open",
+    team="Wine desk",
+    why_team="answers for delivery",
+    customer="Freja Holm",
+    language="da",
+    sale_id="1001",
+    bought="two bottles of Barolo",
+    promise=None,
+    said="It never came",
+    factor="promise",
+    touchpoint="delivery",
+    cycle=1,
+    due="Mon 23 Nov 10:00",
+    due_reason="2 working hours",
+    overdue=False,
+    claimed_by=None,
+    remedy=None,
+    reachable=True,
+    history="first reply",
+)
+
+
+class Inbox:
+    """A store of rows that can be told to fail or to be slow."""
+
+    def __init__(self):
+        self.rows = {}
+        self.broken = False
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def commit(self, rows):
+        """Keep the rows whose key is new."""
+        await self.gate.wait()
+        if self.broken:
+            raise OSError("the disk is full")
+        for row in rows:
+            self.rows.setdefault(row.key, row)
+
+    @property
+    def meanings(self):
+        """What the rows mean, oldest first."""
+        return [translate(row.payload) for row in self.rows.values()]
+
+
+async def facts(case_id):
+    return CaseFacts("Freja Holm", "da") if case_id == "k1" else None
+
+
+def app_for(slack, inbox, **more):
+    given = {
+        "token": slack.bot_token,
+        "api_base": slack.base_url,
+        "signing_secret": "sandbox-secret",
+        "commit": inbox.commit,
+        "clock": MovableClock(NOW),
+        "shop_name": "Vinhuset",
+        "remedies": {"refund": "Refund", "visit": "Visit"},
+        "teams": {"wine": "Wine desk", "web": "Web shop"},
+        "case_lookup": facts,
+    }
+    return build_app(**(given | more))
+
+
+@asynccontextmanager
+async def connected(slack, inbox, **more):
+    socket = SlackSocket(app_for(slack, inbox, **more), slack.app_token)
+    await socket.start()
+    try:
+        yield socket
+    finally:
+        await socket.stop()
+
+
+@asynccontextmanager
+async def served(slack, app):
+    """Serve an app's HTTP handler on a free port, and point the local Slack there."""
+    handle = http_handler(app)
+
+    async def answer(request):
+        status, headers, body = await handle(request.path, request.headers, await request.read())
+        return web.Response(status=status, headers=headers, body=body)
+
+    server = web.Application()
+    server.router.add_post("/slack/events", answer)
+    runner = web.AppRunner(server, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    host, port = runner.addresses[0][:2]
+    slack.http_url = f"http://{host}:{port}/slack/events"
+    try:
+        yield
+    finally:
+        await runner.cleanup()
+        await close_app(app)
+
+
+@pytest.fixture
+async def slack():
+    timing = Timing(ack_within=timedelta(seconds=1.5), retry_after=())
+    async with SandboxSlack(clock=MovableClock(NOW).now, timing=timing) as running:
+        running.channel("C1", "wine")
+        yield running
+
+
+@pytest.fixture
+def inbox():
+    return Inbox()
+
+
+@pytest.fixture
+async def card(slack):
+    poster = SlackPoster(slack.bot_token, slack.base_url)
+    body = {"channel": "C1", "ts": None, "card": dataclasses.asdict(CARD)}
+    await poster.deliver(
+        Outgoing(key="r1", channel="slack", lane="case:k1", kind="card", body=body, not_before=NOW, created_at=NOW)
+    )
+    await poster.close()
+    return slack.channel("C1").messages[0]
+
+
+async def test_a_claim_is_committed_before_it_is_acknowledged(slack, inbox, card):
+    """As long as the commit lasts Slack hears nothing; once it is done, the click is acknowledged."""
+    mikkel = slack.member("Mikkel Dahl")
+    inbox.gate.clear()
+    async with connected(slack, inbox) as socket:
+        assert socket.health.ok
+        click = asyncio.create_task(mikkel.click(card, "Claim"))
+        await asyncio.sleep(0.3)
+        assert not click.done()
+        inbox.gate.set()
+        assert (await click).acked
+    assert inbox.meanings == [CaseClaimed("k1", mikkel.id, "C1")]
+    assert next(iter(inbox.rows.values())).lane == "case:k1"
+
+
+async def test_a_claim_that_cannot_be_stored_is_not_acknowledged(slack, inbox, card):
+    """Slack hears that it failed, and the person reads a reference and no more than that."""
+    mikkel = slack.member("Mikkel Dahl")
+    inbox.broken = True
+    async with connected(slack, inbox):
+        assert not (await mikkel.click(card, "Claim")).acked
+        told = await mikkel.wait_ephemeral()
+        inbox.broken = False
+        assert (await mikkel.click(card, "Claim")).acked
+    assert "reference" in told.text
+    assert "disk" not in told.text
+    assert inbox.meanings == [CaseClaimed("k1", mikkel.id, "C1")]
+
+
+async def test_a_payload_that_comes_twice_changes_nothing(slack, inbox, card):
+    """Slack may deliver a click again; it has the same key."""
+    mikkel = slack.member("Mikkel Dahl")
+    slack.repeat_next_envelope()
+    async with connected(slack, inbox):
+        await mikkel.click(card, "Claim")
+    assert [kind for kind, _ in slack.delivered] == ["interactive", "interactive"]
+    assert len(inbox.rows) == 1
+
+
+async def test_a_reply_goes_from_form_to_preview_to_the_inbox(slack, inbox, card):
+    """The form names customer and signature, the preview shows the exact message, and only *Send* stores it."""
+    mikkel = slack.member("Mikkel Dahl")
+    async with connected(slack, inbox):
+        assert (await mikkel.click(card, "Reply to customer")).acked
+        form = render_view(await mikkel.wait_view())
+        assert "Your reply to Freja Holm" in form
+        written = "We found it & send it <today>!\nSorry."
+        shown = await mikkel.submit({"text": written})
+        assert (shown.action, inbox.rows) == ("push", {})
+        assert f"{written}\n\n– Mikkel, Vinhuset" in render_view(mikkel.view)
+        assert (await mikkel.submit()).action == "clear"
+    assert mikkel.view is None
+    assert inbox.meanings == [CaseReplied("k1", mikkel.id, "Mikkel", written)]
+
+
+async def test_going_back_from_the_preview_keeps_the_words(slack, inbox, card):
+    """*Back* leads to the form with what was written; what is sent is what the last preview showed."""
+    mikkel = slack.member("Mikkel Dahl")
+    async with connected(slack, inbox):
+        await mikkel.click(card, "Reply to customer")
+        await mikkel.submit({"text": "To morrow"})
+        await mikkel.close_view()
+        assert "To morrow" in render_view(mikkel.view)
+        await mikkel.submit({"text": "Tomorrow"})
+        await mikkel.submit()
+    assert [each.text for each in inbox.meanings] == ["Tomorrow"]
+
+
+async def test_the_preview_shows_what_the_composer_makes_of_it(slack, inbox, card):
+    """Whoever composes the message to the customer also composes the preview."""
+
+    async def compose(case_id, name, text):
+        return f"{name} fra Vinhuset ({case_id}): {text}"
+
+    mikkel = slack.member("Mikkel Dahl")
+    async with connected(slack, inbox, compose=compose):
+        await mikkel.click(card, "Reply to customer")
+        await mikkel.submit({"text": "Undskyld"})
+        assert "Mikkel fra Vinhuset (k1): Undskyld" in render_view(mikkel.view)
+
+
+async def test_blanks_are_no_reply(slack, inbox, card):
+    """A text of blanks is refused at its field and the form stays."""
+    mikkel = slack.member("Mikkel Dahl")
+    async with connected(slack, inbox):
+        await mikkel.click(card, "Reply to customer")
+        refused = await mikkel.submit({"text": " \n "})
+    assert (refused.action, list(refused.errors)) == ("errors", ["text"])
+
+
+async def test_a_reply_that_cannot_be_stored_says_so_and_can_be_sent_again(slack, inbox, card):
+    """The preview stays with a warning above the same words; a second press stores the reply once."""
+    mikkel = slack.member("Mikkel Dahl")
+    async with connected(slack, inbox):
+        await mikkel.click(card, "Reply to customer")
+        await mikkel.submit({"text": "On its way"})
+        before = render_view(mikkel.view)
+        inbox.broken = True
+        assert (await mikkel.submit()).action == "update"
+        warned = render_view(mikkel.view)
+        assert "It was not stored" in warned
+        assert before.splitlines()[1:] == warned.splitlines()[2:]
+        inbox.broken = False
+        assert (await mikkel.submit()).action == "clear"
+    assert [each.text for each in inbox.meanings] == ["On its way"]
+
+
+async def test_a_remedy_is_noted_with_its_kind(slack, inbox, card):
+    """Kind and note reach the inbox; without a note the form is refused; a failure is told at the field."""
+    mikkel = slack.member("Mikkel Dahl")
+    async with connected(slack, inbox):
+        await mikkel.click(card, "Remedy done")
+        assert (await mikkel.submit({"kind": "Refund", "note": "  "})).action == "errors"
+        inbox.broken = True
+        assert "not stored" in (await mikkel.submit({"note": "50 kr. back"})).errors["note"]
+        inbox.broken = False
+        assert (await mikkel.submit()).action == "close"
+    assert inbox.meanings == [CaseRemedied("k1", mikkel.id, "refund", "50 kr. back")]
+
+
+async def test_a_case_is_handed_over_with_a_reason(slack, inbox, card):
+    """Team and reason reach the inbox."""
+    mikkel = slack.member("Mikkel Dahl")
+    async with connected(slack, inbox):
+        await mikkel.click(card, "Hand over")
+        assert (await mikkel.submit({"team": "Web shop", "reason": "their page promised it"})).action == "close"
+    assert inbox.meanings == [CaseHandedOver("k1", mikkel.id, "web", "their page promised it")]
+
+
+@pytest.mark.parametrize(("rights", "words"), [({"guest": True}, "Guests"), ({"stranger": True}, "Only members")])
+@pytest.mark.parametrize("button", ["Claim", "Reply to customer", "Remedy done", "Hand over"])
+async def test_who_is_no_full_member_is_kindly_refused(slack, inbox, card, rights, words, button):
+    """Guests and people of other workspaces may press, and nothing comes of it but a word to them alone."""
+    visitor = slack.member("Visitor Vi", **rights)
+    async with connected(slack, inbox):
+        assert (await visitor.click(card, button)).acked
+    assert words in visitor.ephemerals[0].text
+    assert (visitor.view, inbox.rows) == (None, {})
+
+
+async def test_a_member_who_became_a_guest_cannot_send_an_open_form(slack, inbox, card):
+    """Rights are looked at when a form is sent, not only when it is opened."""
+    clock = MovableClock(NOW)
+    mikkel = slack.member("Mikkel Dahl")
+    async with connected(slack, inbox, clock=clock):
+        await mikkel.click(card, "Remedy done")
+        mikkel.person.guest = True
+        clock.advance(timedelta(minutes=11))
+        refused = await mikkel.submit({"kind": "Refund", "note": "50 kr."})
+    assert "Guests" in refused.errors["note"]
+    assert inbox.rows == {}
+
+
+async def test_a_member_may_work_while_slack_does_not_say_who_they_are(slack, inbox, card):
+    """Where users.info fails, the workspace alone decides, and the user name gives the first name."""
+    slack.fail_next("users.info", "internal_error", times=9)
+    mikkel, stranger = slack.member("Mikkel Dahl"), slack.member("Stranger", stranger=True)
+    async with connected(slack, inbox):
+        await mikkel.click(card, "Claim")
+        await stranger.click(card, "Claim")
+    assert inbox.meanings == [CaseClaimed("k1", mikkel.id, "C1")]
+    assert next(iter(inbox.rows.values())).payload["name"] == "Mikkel"
+
+
+async def test_nothing_typed_in_a_thread_leads_anywhere(slack, inbox, card):
+    """Words, edits and files in the channel and below a card are acknowledged and forgotten (rule 5)."""
+    mikkel = slack.member("Mikkel Dahl")
+    async with connected(slack, inbox):
+        await mikkel.post(slack.channel("C1"), "Dear Freja, you get your money back")
+        line = await mikkel.type_in_thread(card, "Dear Freja, it is our fault", files={"a.txt": b"x"})
+        await mikkel.edit(line, "Dear Freja!")
+        await mikkel.open_home()
+        assert (await mikkel.slash("/anything", "x", slack.channel("C1"))).acked
+    assert inbox.rows == {}
+    assert slack.missed_acks == []
+    assert {call.method for call in slack.calls} <= {"chat.postMessage", "apps.connections.open", "auth.test"}
+
+
+async def test_signed_http_works_as_the_socket_does(slack, inbox, card):
+    """Over HTTP the address is verified, a click is committed and forms are answered."""
+    mikkel = slack.member("Mikkel Dahl")
+    async with served(slack, app_for(slack, inbox)):
+        assert await slack.verify_http_url()
+        assert (await mikkel.click(card, "Claim")).acked
+        await mikkel.click(card, "Reply to customer")
+        assert (await mikkel.submit({"text": "Sorry"})).action == "push"
+        assert (await mikkel.submit()).action == "clear"
+        await mikkel.post(slack.channel("C1"), "hello")
+        inbox.broken = True
+        assert (await mikkel.click(card, "Claim")).reason == "http_500"
+    assert [type(each) for each in inbox.meanings] == [CaseClaimed, CaseReplied]
+
+
+async def test_a_request_that_slack_did_not_sign_is_refused(slack, inbox, card):
+    """Another secret, no signature at all, or no request at all: refused, and nothing is stored."""
+    mikkel = slack.member("Mikkel Dahl")
+    async with served(slack, app_for(slack, inbox, signing_secret="another")):
+        assert (await mikkel.click(card, "Claim")).reason == "http_401"
+    for secret in ("sandbox-secret", ""):
+        app = app_for(slack, inbox, signing_secret=secret)
+        handle = http_handler(app)
+        form = {"content-type": "application/x-www-form-urlencoded"}
+        assert (await handle("/slack/events", form, b"payload=%7B%7D"))[0] in {401, 500}
+        assert (await handle("/slack/events", form, b"payload={"))[0] == 400
+        assert (await handle("/slack/events", form, b"\xff"))[0] == 400
+        await close_app(app)
+    assert inbox.rows == {}
+
+
+async def test_a_start_while_slack_is_away_neither_fails_nor_gives_up(slack, inbox, card):
+    """The program starts, says that it is not connected and why, and connects by itself once Slack is back."""
+    slack.down = True
+    socket = SlackSocket(
+        app_for(slack, inbox),
+        slack.app_token,
+        startup_timeout=timedelta(seconds=0.3),
+        retry_after=timedelta(seconds=0.1),
+    )
+    await socket.start()
+    assert socket.health.ok is False
+    assert "not connected" in socket.health.said
+    slack.down = False
+    await slack.wait_connected()
+    assert (await slack.member("Mikkel Dahl").click(card, "Claim")).acked
+    assert socket.health.ok
+    await socket.stop()
+    assert socket.health.said == "not connected: stopped"
+
+
+async def test_a_wrong_app_token_is_said_and_does_not_hang(slack, inbox):
+    """Where the SDK would try for ever in silence, start comes back and health names Slack's reason."""
+    socket = SlackSocket(app_for(slack, inbox), "xapp-wrong", startup_timeout=timedelta(seconds=0.3))
+    await socket.start()
+    assert socket.health.said == "not connected: Slack says invalid_auth"
+    assert "SLACK_APP_TOKEN" in socket.health.mend
+    await socket.stop()
+
+
+async def test_the_socket_comes_back_after_a_refresh(slack, inbox, card):
+    """Slack renews connections now and then; clicks arrive afterwards."""
+    async with connected(slack, inbox):
+        await slack.refresh_sockets()
+        await slack.wait_connected()
+        assert (await slack.member("Mikkel Dahl").click(card, "Claim")).acked
+
+
+async def test_stopping_lets_a_commit_in_flight_end(slack, inbox, card):
+    """What is being stored when the program stops is stored and acknowledged."""
+    mikkel = slack.member("Mikkel Dahl")
+    inbox.gate.clear()
+    async with connected(slack, inbox) as socket:
+        click = asyncio.create_task(mikkel.click(card, "Claim"))
+        await asyncio.sleep(0.2)
+        stopping = asyncio.create_task(socket.stop())
+        await asyncio.sleep(0.1)
+        inbox.gate.set()
+        await stopping
+        assert (await click).acked
+    assert len(inbox.rows) == 1
+
+
+async def test_a_click_is_not_lost_where_slack_does_not_say_who_the_bot_is(slack, inbox, card):
+    """Bolt alone would answer 200 and drop the click; here it is not acknowledged, and the next one works."""
+    mikkel = slack.member("Mikkel Dahl")
+    slack.fail_next("auth.test", "ratelimited")
+    async with connected(slack, inbox):
+        assert not (await mikkel.click(card, "Claim")).acked
+        assert (await mikkel.click(card, "Claim")).acked
+    assert len(inbox.rows) == 1
+
+
+async def test_variables_of_slacks_oauth_change_nothing(slack, inbox, card, monkeypatch):
+    """SLACK_CLIENT_ID and _SECRET in the environment would switch Bolt to OAuth; this app keeps its own token."""
+    monkeypatch.setenv("SLACK_CLIENT_ID", "1.2")
+    monkeypatch.setenv("SLACK_CLIENT_SECRET", "secret")
+    monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-of-another-app")
+    async with connected(slack, inbox):
+        assert (await slack.member("Mikkel Dahl").click(card, "Claim")).acked
+    assert len(inbox.rows) == 1
+
+
+async def test_a_proxy_in_the_environment_is_not_asked_for_this_very_machine(slack, inbox, card, monkeypatch):
+    """The SDK would send even calls to this machine through HTTPS_PROXY; a local Slack is reached all the same."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    async with connected(slack, inbox):
+        mikkel = slack.member("Mikkel Dahl")
+        await mikkel.click(card, "Remedy done")
+        assert mikkel.view is not None
+
+
+async def test_a_slow_look_up_does_not_keep_a_form_from_opening(slack, inbox, card):
+    """Where the facts of a case take too long, the form opens without them, before its trigger expires."""
+
+    async def slow(_case_id):
+        await asyncio.sleep(30)
+
+    mikkel = slack.member("Mikkel Dahl")
+    async with connected(slack, inbox, case_lookup=slow):
+        assert (await mikkel.click(card, "Reply to customer")).acked
+        assert "Your reply to the customer" in render_view(mikkel.view)
+
+
+def test_a_shop_without_remedies_or_teams_is_refused_at_the_start():
+    """A form without a choice could never be sent; so it is said at once, naming the place."""
+    for lacking in ("remedies", "teams"):
+        given = {"remedies": {"refund": "Refund"}, "teams": {"wine": "Wine"}} | {lacking: {}}
+        with pytest.raises(ConfigurationError, match=f"there are no {lacking}"):
+            build_app(
+                token="xoxb-1",
+                api_base="http://127.0.0.1:9/api/",
+                signing_secret="",
+                commit=Inbox.commit,
+                clock=MovableClock(NOW),
+                shop_name="Vinhuset",
+                **given,
+            )

@@ -1,0 +1,978 @@
+"""The door to storage, one suite for both databases: what `bot.ports.store` promises is kept by SQLite and PostgreSQL."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.exc import IntegrityError, StatementError
+
+from bot.desk.states import Case, Remedy
+from bot.errors import ConfigurationError
+from bot.flows.state import Asked, State
+from bot.ports.records import (
+    Conversation,
+    Customer,
+    Incoming,
+    LinkToken,
+    LogEntry,
+    Moment,
+    Outgoing,
+    Post,
+    Promise,
+    Sale,
+    Verdict,
+)
+from bot.ports.store import UnitOfWork
+from storage.database import SqlDatabase, open_database
+
+NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+FREJA = Customer(
+    "c-7",
+    name="Freja Holm 🍷",
+    locale="da",
+    country="DK",
+    time_zone="Europe/Copenhagen",
+    chat_id=7_777_777_777,
+    chat_locale="da-DK",
+    language="en",
+    linked_at=NOW,
+    consents={"service": True, "result": False},
+    stopped_at=NOW + HOUR,
+    unreachable_at=NOW + 2 * HOUR,
+    last_wrote_at=NOW + 3 * HOUR,
+    last_question_at=NOW + 4 * HOUR,
+    extra={"loyalty": {"level": 3}},
+)
+SALE = Sale(
+    "1001",
+    "c-7",
+    summary="two bottles of Barolo",
+    items=({"sku": "BAROLO-19", "quantity": 2, "tags": ["wine"]}, {"sku": "BOX"}),
+    stage="order.delivered",
+    happened={"order.placed": NOW - HOUR, "order.delivered": NOW},
+    factors={"promise": 0.5, "quality": 1},
+    asked_at=NOW,
+    answered_at=NOW + HOUR,
+    confirmed_at=NOW + 2 * HOUR,
+    paused=True,
+    extra={"note": "gift"},
+)
+STATE = State("asking", "arrived", 2, 3, 1, True, True, (Asked(1, "hello", True), Asked(2, "arrived")), "happy")
+CONVERSATION = Conversation(
+    "v1", "1001/after_delivery", "1001", "c-7", "after_delivery", "abc123", STATE, NOW, NOW + HOUR, 2, "k1"
+)
+CASE = Case(
+    "k1",
+    "1001",
+    "c-7",
+    "v1",
+    "remedied",
+    "parcels",
+    "answers for delivery",
+    "unhappy",
+    "one bottle is broken",
+    NOW,
+    NOW + HOUR,
+    "one working hour",
+    factor="quality",
+    touchpoint="delivery",
+    promise_id="p1",
+    cycle=2,
+    rung=1,
+    claimed_by="U1",
+    claimed_at=NOW,
+    answered_at=NOW,
+    remedies=(Remedy("refund", "one bottle", "U1", NOW), Remedy("credit", "", "U2", NOW + HOUR)),
+    closed_at=NOW + 2 * HOUR,
+)
+
+
+def outgoing(key: str, lane: str = "chat:1", **more: Any) -> Outgoing:
+    return Outgoing(key, "telegram", lane, "question", {"text": key}, more.pop("not_before", NOW), NOW, **more)
+
+
+def incoming(key: str, lane: str = "c-7", **more: Any) -> Incoming:
+    return Incoming("shop", key, lane, {"id": key}, NOW, **more)
+
+
+def moment(key: str, due_at: datetime = NOW, **more: Any) -> Moment:
+    return Moment(key, "start", due_at, "1001", **more)
+
+
+def put_freja(unit: UnitOfWork) -> None:
+    unit.put_customer(FREJA)
+    unit.put_sale(SALE)
+
+
+@pytest.fixture
+def freja(database: SqlDatabase) -> SqlDatabase:
+    database.run_now(put_freja)
+    return database
+
+
+def keys(found: list[Any]) -> list[str]:
+    return [each.key for each in found]
+
+
+# Round trips ------------------------------------------------------------------------------------------------------
+
+
+def test_customer_comes_back_as_stored(freja: SqlDatabase) -> None:
+    """Proves that no field of a customer is lost, by id and by chat, and that unknown ones are None."""
+    assert freja.run_now(lambda unit: unit.customer("c-7")) == FREJA
+    assert freja.run_now(lambda unit: unit.customer_by_chat(7_777_777_777)) == FREJA
+    assert freja.run_now(lambda unit: (unit.customer("c-8"), unit.customer_by_chat(8))) == (None, None)
+
+
+def test_customer_is_replaced_whole(freja: SqlDatabase) -> None:
+    """Proves that storing again overwrites, also with nothing."""
+    freja.run_now(lambda unit: unit.put_customer(Customer("c-7")))
+    assert freja.run_now(lambda unit: unit.customer("c-7")) == Customer("c-7")
+
+
+def test_sale_comes_back_as_stored(freja: SqlDatabase) -> None:
+    """Proves that no field of a sale is lost, with its times aware."""
+    found = freja.run_now(lambda unit: unit.sale("1001"))
+    assert found == SALE
+    assert found is not None
+    assert found.happened["order.delivered"].tzinfo is UTC
+
+
+def test_sales_of_a_customer_come_newest_first(freja: SqlDatabase) -> None:
+    """Proves the order: by the latest event, then id; what never had an event comes last."""
+    for sale_id, happened in (("a", {}), ("b", {"order.placed": NOW + HOUR}), ("c", {"order.placed": NOW + HOUR})):
+        freja.run_now(lambda unit, s=sale_id, h=happened: unit.put_sale(Sale(s, "c-7", happened=h)))
+    assert [sale.id for sale in freja.run_now(lambda unit: unit.sales_of("c-7"))] == ["c", "b", "1001", "a"]
+
+
+def test_promises_come_back_in_order(freja: SqlDatabase) -> None:
+    """Proves the round trip of promises, and that the same id is replaced."""
+    second = Promise("1001", "p2", "the dress fits")
+    first = Promise("1001", "p1", "before the weekend", "site", "checkout", NOW, "broken")
+
+    def work(unit: UnitOfWork) -> list[Promise]:
+        for promise in (second, replace(first, state="open"), first):
+            unit.put_promise(promise)
+        return unit.promises_of("1001")
+
+    assert freja.run_now(work) == [first, second]
+
+
+def test_conversations_come_back_newest_first(freja: SqlDatabase) -> None:
+    """Proves the round trip of a conversation with its whole state, by id, key and sale."""
+    later = replace(CONVERSATION, id="v0", key="other", state=State(), started_at=NOW + HOUR, expires_at=None)
+
+    def work(unit: UnitOfWork) -> None:
+        unit.put_conversation(CONVERSATION)
+        unit.put_conversation(later)
+
+    freja.run_now(work)
+    assert freja.run_now(lambda unit: unit.conversation("v1")) == CONVERSATION
+    assert freja.run_now(lambda unit: unit.conversation_by_key("other")) == later
+    assert freja.run_now(lambda unit: unit.conversations_of("1001")) == [later, CONVERSATION]
+    assert freja.run_now(lambda unit: (unit.conversation("?"), unit.conversation_by_key("?"))) == (None, None)
+
+
+def test_sale_cannot_have_two_conversations_with_one_key(freja: SqlDatabase) -> None:
+    """Proves that a second conversation of the same start is refused."""
+    freja.run_now(lambda unit: unit.put_conversation(CONVERSATION))
+    with pytest.raises(IntegrityError):
+        freja.run_now(lambda unit: unit.put_conversation(replace(CONVERSATION, id="v2")))
+
+
+def test_verdicts_come_back_oldest_first(freja: SqlDatabase) -> None:
+    """Proves that verdicts are appended, each cycle beside the earlier one."""
+    said = Verdict(
+        "1001",
+        "v1",
+        "after_delivery",
+        "arrived",
+        "missing",
+        {"promise": 0},
+        "delivery",
+        "wo?",
+        ({"file": "f"},),
+        1,
+        NOW,
+    )
+    again = replace(said, choice=None, touchpoint=None, factors={}, media=(), cycle=2, at=NOW + HOUR)
+
+    def work(unit: UnitOfWork) -> list[Verdict]:
+        unit.put_conversation(CONVERSATION)
+        unit.add_verdict(said)
+        unit.add_verdict(again)
+        return unit.verdicts_of("1001")
+
+    assert freja.run_now(work) == [said, again]
+
+
+def test_flow_version_is_kept_for_ever(database: SqlDatabase) -> None:
+    """Proves that a version, once kept, is never changed."""
+
+    def work(unit: UnitOfWork) -> tuple[str | None, str | None]:
+        unit.put_flow("f", "1", "first", NOW)
+        unit.put_flow("f", "1", "changed", NOW)
+        return unit.flow_source("f", "1"), unit.flow_source("f", "2")
+
+    assert database.run_now(work) == ("first", None)
+
+
+def test_case_comes_back_as_stored(freja: SqlDatabase) -> None:
+    """Proves the round trip of a case with its remedies, and the order of a sale's cases."""
+    earlier = replace(CASE, id="k0", opened_at=NOW - HOUR, remedies=(), closed_at=None, status="open")
+
+    def work(unit: UnitOfWork) -> None:
+        unit.put_case(earlier)
+        unit.put_case(CASE)
+
+    freja.run_now(work)
+    assert freja.run_now(lambda unit: unit.case("k1")) == CASE
+    assert freja.run_now(lambda unit: unit.cases_of("1001")) == [CASE, earlier]
+    assert freja.run_now(lambda unit: unit.case("?")) is None
+
+
+def test_case_has_one_live_post(freja: SqlDatabase) -> None:
+    """Proves that the newest card is the live one, also when a case moves back to where it stood."""
+
+    def work(unit: UnitOfWork) -> list[Post | None]:
+        unit.put_case(CASE)
+        seen = [unit.post_of("k1")]
+        for post in (Post("k1", "C1", "1.0"), Post("k1", "C2", "2.0"), Post("k1", "C1", "1.0")):
+            unit.put_post(post)
+            seen.append(unit.post_of("k1"))
+        unit.put_post(Post("k1", "C1", "1.0", live=False))
+        return [*seen, unit.post_of("k1")]
+
+    seen = freja.run_now(work)
+    assert seen == [None, Post("k1", "C1", "1.0"), Post("k1", "C2", "2.0"), Post("k1", "C1", "1.0"), None]
+
+
+def test_link_token_log_and_notes_come_back(freja: SqlDatabase) -> None:
+    """Proves the round trips of the small things."""
+    token = LinkToken("h", "1001", "c-7", NOW, NOW + HOUR, NOW, 7_777_777_777)
+    entries = [
+        LogEntry(NOW + HOUR, "later", "1001", "c-7", "k1", {"a": [1]}),
+        LogEntry(NOW, "earlier", "1001"),
+        LogEntry(NOW, "other", "1002"),
+    ]
+
+    def work(unit: UnitOfWork) -> tuple[Any, ...]:
+        unit.put_link_token(replace(token, used_at=None, used_by=None))
+        unit.put_link_token(token)
+        for entry in entries:
+            unit.log(entry)
+        unit.put_note("offset", "1")
+        unit.put_note("offset", "2")
+        story = [replace(entry, id=None) for entry in unit.story_of("1001")]
+        return unit.link_token("h"), unit.link_token("?"), story, unit.note("offset"), unit.note("?")
+
+    assert freja.run_now(work) == (token, None, [entries[1], entries[0]], "2", None)
+
+
+def test_times_come_back_in_utc_and_naive_ones_are_refused(freja: SqlDatabase) -> None:
+    """Proves that a time with another offset is the same moment again, and that a time without one never gets in."""
+    copenhagen = NOW.astimezone(timezone(timedelta(hours=1)))
+    naive = NOW.replace(tzinfo=None)
+    freja.run_now(lambda unit: unit.put_customer(Customer("x", linked_at=copenhagen)))
+    found = freja.run_now(lambda unit: unit.customer("x"))
+    assert found is not None
+    assert (found.linked_at, found.linked_at and found.linked_at.tzinfo) == (NOW, UTC)
+    with pytest.raises(StatementError, match="timezone"):
+        freja.run_now(lambda unit: unit.put_customer(Customer("y", linked_at=naive)))
+    with pytest.raises(ValueError, match="aware"):
+        freja.run_now(lambda unit: unit.put_sale(Sale("y", "c-7", happened={"order.placed": naive})))
+    with pytest.raises(StatementError, match="timezone"):
+        freja.run_now(lambda unit: unit.due_moments(naive, 1))
+
+
+def test_odd_text_is_stored_and_does_not_spoil_a_transaction(database: SqlDatabase) -> None:
+    """Proves that a NUL (which PostgreSQL refuses) and any script can be stored, in text and within JSON."""
+
+    def work(unit: UnitOfWork) -> Customer | None:
+        unit.put_customer(Customer("n", name="a\x00b ✓ 日本 👩‍👩‍👧", extra={"raw": "a\x00b \ud800"}))
+        return unit.customer("n")
+
+    found = database.run_now(work)
+    assert found is not None
+    assert found.name in {"a\x00b ✓ 日本 👩‍👩‍👧", "a\ufffdb ✓ 日本 👩‍👩‍👧"}
+    assert found.extra == {"raw": "a\x00b \ud800"}
+
+
+# Transactions -----------------------------------------------------------------------------------------------------
+
+
+async def test_work_that_raises_leaves_nothing_behind(database: SqlDatabase) -> None:
+    """Proves that a transaction is whole: committed when the work returns, undone when it raises."""
+
+    def spoiled(unit: UnitOfWork) -> None:
+        unit.put_note("a", "1")
+        raise LookupError("no")
+
+    with pytest.raises(LookupError):
+        await database.run(spoiled)
+    assert await database.run(lambda unit: unit.note("a")) is None
+
+
+def test_savepoint_undoes_only_what_is_inside(database: SqlDatabase) -> None:
+    """Proves that one poisoned event of a batch is undone and the rest of the transaction stands."""
+
+    def work(unit: UnitOfWork) -> None:
+        unit.put_note("before", "1")
+        with pytest.raises(LookupError), unit.savepoint():
+            unit.put_note("inside", "1")
+            raise LookupError
+        with pytest.raises(IntegrityError), unit.savepoint():
+            unit.settle_incoming(unit.new_incoming(1)[0].id or 0, "no such state")
+        with unit.savepoint():
+            unit.put_note("after", "1")
+
+    database.run_now(lambda unit: unit.receive([incoming("1")]))
+    database.run_now(work)
+    notes = database.run_now(lambda unit: [unit.note(key) for key in ("before", "inside", "after")])
+    assert notes == ["1", None, "1"]
+    assert database.run_now(lambda unit: keys(unit.new_incoming(5))) == ["1"]
+
+
+def test_row_that_refers_to_nothing_is_refused_at_commit(database: SqlDatabase) -> None:
+    """Proves that foreign keys hold, and that the order of writing within a transaction is free."""
+
+    def child_first(unit: UnitOfWork) -> None:
+        unit.put_sale(SALE)
+        unit.put_customer(FREJA)
+
+    database.run_now(child_first)
+    with pytest.raises(IntegrityError):
+        database.run_now(lambda unit: unit.put_sale(Sale("1002", "nobody")))
+    assert database.run_now(lambda unit: unit.sale("1002")) is None
+
+
+def test_no_update_is_lost_between_threads(database: SqlDatabase) -> None:
+    """Proves that 800 concurrent read-then-write transactions of eight threads end at 800 (DESIGN: 712 were lost)."""
+    database.run_now(lambda unit: unit.put_customer(Customer("c", extra={"n": 0})))
+
+    def increment(unit: UnitOfWork) -> None:
+        customer = unit.customer("c")
+        assert customer is not None
+        unit.put_customer(replace(customer, extra={"n": customer.extra["n"] + 1}))
+
+    with ThreadPoolExecutor(8) as threads:
+        for each in [threads.submit(lambda: [database.run_now(increment) for _ in range(100)]) for _ in range(8)]:
+            each.result()
+    found = database.run_now(lambda unit: unit.customer("c"))
+    assert found is not None
+    assert found.extra == {"n": 800}
+
+
+def test_no_update_is_lost_between_programs(database: SqlDatabase, database_url: str) -> None:
+    """Proves the same for two programs on one database, each with connections of its own, and a customer who is new."""
+    other = open_database(database_url)
+
+    def increment(unit: UnitOfWork) -> None:
+        customer = unit.customer("new") or Customer("new", extra={"n": 0})
+        unit.put_customer(replace(customer, extra={"n": customer.extra["n"] + 1}))
+
+    with ThreadPoolExecutor(4) as threads:
+        for each in [
+            threads.submit(lambda program=program: [program.run_now(increment) for _ in range(50)])
+            for program in (database, other, database, other)
+        ]:
+            each.result()
+    other.close()
+    found = database.run_now(lambda unit: unit.customer("new"))
+    assert found is not None
+    assert found.extra == {"n": 200}
+
+
+def test_deadlock_is_done_again(database: SqlDatabase) -> None:
+    """Proves that two transactions that lock two customers crosswise both succeed: the one that loses is run anew."""
+    for customer_id in ("a", "b"):
+        database.run_now(lambda unit, c=customer_id: unit.put_customer(Customer(c)))
+    both_hold_one = threading.Barrier(2)
+    runs: list[str] = []
+
+    def crosswise(first: str, second: str) -> Callable[[UnitOfWork], None]:
+        def work(unit: UnitOfWork) -> None:
+            runs.append(first)
+            unit.customer(first)
+            if runs.count(first) == 1 and len(set(runs)) <= 2:
+                try:
+                    both_hold_one.wait(1)
+                except threading.BrokenBarrierError:
+                    pass  # SQLite runs one after the other: there is nobody to wait for
+            unit.customer(second)
+            unit.log(LogEntry(NOW, first, "deadlock"))
+
+        return work
+
+    with ThreadPoolExecutor(2) as threads:
+        for each in [threads.submit(database.run_now, crosswise(*pair)) for pair in (("a", "b"), ("b", "a"))]:
+            each.result()
+    story = database.run_now(lambda unit: unit.story_of("deadlock"))
+    assert sorted(entry.kind for entry in story) == ["a", "b"]
+
+
+async def test_many_transactions_side_by_side(database: SqlDatabase) -> None:
+    """Proves that async callers may ask for more transactions at once than there are threads."""
+    await asyncio.gather(*(database.run(lambda unit, n=n: unit.put_note(str(n), "x")) for n in range(40)))
+    assert await database.run(lambda unit: all(unit.note(str(n)) for n in range(40)))
+
+
+# Moments ----------------------------------------------------------------------------------------------------------
+
+
+def test_moment_is_planned_once_and_only_brought_forward(freja: SqlDatabase) -> None:
+    """Proves that planning again changes nothing but an earlier time, and nothing at all once it is done."""
+
+    def work(unit: UnitOfWork) -> list[Moment]:
+        unit.plan(moment("m", NOW + HOUR, data={"flow": "f"}))
+        unit.plan(moment("m", NOW + 2 * HOUR, data={"flow": "other"}))
+        unit.plan(moment("m", NOW, data={"flow": "other"}))
+        unit.plan(moment("d", NOW))
+        done = next(each for each in unit.moments_of("1001") if each.key == "d")
+        unit.settle(done.id or 0, "done")
+        unit.plan(moment("d", NOW - HOUR))
+        return [replace(each, id=None) for each in unit.moments_of("1001")]
+
+    assert freja.run_now(work) == [moment("m", NOW, data={"flow": "f"}), moment("d", NOW, state="done")]
+
+
+def test_due_moments_come_oldest_first(freja: SqlDatabase) -> None:
+    """Proves what is due: planned, its time come; in the order of time; no more than asked for."""
+
+    def work(unit: UnitOfWork) -> tuple[list[str], list[str], datetime | None]:
+        for key, due_at in (("b", NOW), ("a", NOW - HOUR), ("future", NOW + HOUR)):
+            unit.plan(moment(key, due_at))
+        unit.plan(moment("held", NOW - 2 * HOUR, state="held"))
+        return keys(unit.due_moments(NOW, 5)), keys(unit.due_moments(NOW, 1)), unit.next_moment_at()
+
+    assert freja.run_now(work) == (["a", "b"], ["a"], NOW - HOUR)
+
+
+def test_moment_is_settled_and_planned_anew(freja: SqlDatabase) -> None:
+    """Proves that a moment keeps its reason, and moves where a new time is given."""
+
+    def work(unit: UnitOfWork) -> list[Moment]:
+        unit.plan(moment("m"))
+        (found,) = unit.due_moments(NOW, 1)
+        assert found.id is not None
+        unit.settle(found.id, "planned", "quiet hours", NOW + HOUR)
+        first = unit.moments_of("1001")
+        unit.settle(found.id, "dropped", "cancelled")
+        return first + unit.moments_of("1001")
+
+    assert [(each.state, each.reason, each.due_at) for each in freja.run_now(work)] == [
+        ("planned", "quiet hours", NOW + HOUR),
+        ("dropped", "cancelled", NOW + HOUR),
+    ]
+
+
+def test_moments_of_a_conversation_or_case_are_dropped(freja: SqlDatabase) -> None:
+    """Proves that only what is still open, of the named one, of the named kinds, is dropped."""
+
+    def work(unit: UnitOfWork) -> dict[str, tuple[str, str | None]]:
+        unit.put_conversation(CONVERSATION)
+        unit.put_case(CASE)
+        for key, kind, state in (("r", "remind", "planned"), ("s", "silence", "held"), ("d", "remind", "done")):
+            unit.plan(Moment(key, kind, NOW, "1001", conversation_id="v1", state=state))  # type: ignore[arg-type]
+        unit.plan(Moment("l", "ladder", NOW, "1001", case_id="k1"))
+        unit.drop_moments(conversation_id="v1", kinds=["remind"], reason="answered")
+        unit.drop_moments(case_id="k1", reason="closed")
+        return {each.key: (each.state, each.reason) for each in unit.moments_of("1001")}
+
+    assert freja.run_now(work) == {
+        "r": ("dropped", "answered"),
+        "s": ("held", None),
+        "d": ("done", None),
+        "l": ("dropped", "closed"),
+    }
+    with pytest.raises(ValueError, match="name the conversation"):
+        freja.run_now(lambda unit: unit.drop_moments(reason="all of them"))
+
+
+def test_what_a_sale_held_back_is_released(freja: SqlDatabase) -> None:
+    """Proves that held moments are planned anew (now, if their time is past) and held messages wait again."""
+
+    def work(unit: UnitOfWork) -> tuple[list[tuple[str, str, datetime]], list[str]]:
+        unit.plan(moment("past", NOW - HOUR, state="held", reason="case.open"))
+        unit.plan(moment("future", NOW + HOUR, state="held"))
+        unit.plan(moment("dropped", NOW, state="dropped"))
+        unit.send(outgoing("m", sale_id="1001", state="held", reason="case.open"))
+        unit.send(outgoing("other", sale_id="1002", state="held"))
+        unit.release_held("1001", NOW)
+        moments = [(each.key, each.state, each.due_at) for each in unit.moments_of("1001")]
+        return moments, keys(unit.due_outgoing(NOW, 5))
+
+    moments, messages = freja.run_now(work)
+    assert sorted(moments) == [
+        ("dropped", "dropped", NOW),
+        ("future", "planned", NOW + HOUR),
+        ("past", "planned", NOW),
+    ]
+    assert messages == ["m"]
+
+
+# Outbox -----------------------------------------------------------------------------------------------------------
+
+
+def test_message_comes_back_as_stored_and_is_sent_once(database: SqlDatabase) -> None:
+    """Proves the round trip of a message through the outbox, and that its key makes the same effect twice one message."""
+    full = Outgoing(
+        "key", "slack", "case:k1", "card", {"card": {"a": [1]}}, NOW, NOW, "service", 0, NOW + HOUR,
+        "waiting", "why", 2, NOW, NOW, "17.1", "1001", "c-7", "v1", "k1", 3,
+    )  # fmt: skip
+
+    def work(unit: UnitOfWork) -> list[Outgoing]:
+        unit.send(full)
+        unit.send(replace(full, body={"changed": True}))
+        return unit.outgoing_of("1001")
+
+    (found,) = database.run_now(work)
+    assert found.id is not None
+    assert found == replace(full, id=found.id)
+    assert database.run_now(lambda unit: (unit.outgoing(found.id or 0), unit.outgoing(0))) == (found, None)
+    with pytest.raises(ValueError, match="no id"):
+        database.run_now(lambda unit: unit.put_outgoing(full))
+
+
+def test_due_messages_come_by_priority_and_age(database: SqlDatabase) -> None:
+    """Proves the order, the limit across priorities, and that what waits for a later time is left."""
+
+    def work(unit: UnitOfWork) -> list[list[str]]:
+        unit.send(outgoing("reminder", "chat:1", priority=8, not_before=NOW - 2 * HOUR))
+        unit.send(outgoing("newer", "chat:2", not_before=NOW))
+        unit.send(outgoing("older", "chat:3", not_before=NOW - HOUR))
+        unit.send(outgoing("answer", "chat:4", priority=0))
+        unit.send(outgoing("future", "chat:5", priority=0, not_before=NOW + HOUR))
+        unit.send(outgoing("held", "chat:6", state="held"))
+        return [keys(unit.due_outgoing(NOW, limit)) for limit in (9, 3, 1)]
+
+    everything = ["answer", "older", "newer", "reminder"]
+    assert database.run_now(work) == [everything, everything[:3], everything[:1]]
+    assert database.run_now(lambda unit: unit.next_outgoing_at()) == NOW - 2 * HOUR
+
+
+def test_nothing_waits_in_an_empty_database(database: SqlDatabase) -> None:
+    """Proves that every question about due work has an answer when there is none."""
+    assert database.run_now(lambda unit: (unit.next_outgoing_at(), unit.next_moment_at())) == (None, None)
+    assert database.run_now(lambda unit: (unit.due_outgoing(NOW, 5), unit.due_moments(NOW, 5))) == ([], [])
+    assert database.run_now(lambda unit: (unit.new_incoming(5), unit.receive([]), unit.expired_leases(NOW))) == (
+        [],
+        [],
+        [],
+    )
+    assert database.run_now(lambda unit: (unit.outbox([], 5), unit.inbox([], 5))) == ([], [])
+
+
+def test_lane_waits_while_one_of_it_is_being_sent(database: SqlDatabase) -> None:
+    """Proves that a chat keeps its order: nothing more of it is given until what was claimed is settled."""
+
+    def claim_first(unit: UnitOfWork) -> list[str]:
+        unit.send(outgoing("1", "chat:1"))
+        unit.send(outgoing("2", "chat:1"))
+        unit.send(outgoing("3", "chat:2"))
+        first = unit.due_outgoing(NOW, 1)
+        unit.claim([each.id or 0 for each in first], NOW + HOUR)
+        return keys(unit.due_outgoing(NOW, 9))
+
+    def settle_first(unit: UnitOfWork) -> list[str]:
+        (first,) = unit.outbox(["sending"], 5)
+        assert (first.attempts, first.lease_until) == (1, NOW + HOUR)
+        unit.put_outgoing(replace(first, state="sent", sent_at=NOW, external="55", lease_until=None))
+        return keys(unit.due_outgoing(NOW, 9))
+
+    assert database.run_now(claim_first) == ["3"]
+    assert database.run_now(settle_first) == ["2", "3"]
+
+
+def test_thread_of_a_case_keeps_its_order_over_a_retry(database: SqlDatabase) -> None:
+    """Proves that in the lane of a case the first unsettled message holds back the later ones, even while it waits."""
+
+    def work(unit: UnitOfWork) -> list[list[str]]:
+        unit.send(outgoing("card", "case:k1", not_before=NOW + HOUR))
+        unit.send(outgoing("thread", "case:k1", priority=0))
+        unit.send(outgoing("other", "case:k2"))
+        seen = [keys(unit.due_outgoing(NOW, 9)), keys(unit.due_outgoing(NOW + HOUR, 9))]
+        (card,) = [each for each in unit.outbox(["waiting"], 9) if each.key == "card"]
+        unit.put_outgoing(replace(card, state="failed"))
+        return [*seen, keys(unit.due_outgoing(NOW, 9))]
+
+    assert database.run_now(work) == [["other"], ["other", "card"], ["thread", "other"]]
+
+
+def test_claim_is_taken_once_and_its_lease_runs_out(database: SqlDatabase) -> None:
+    """Proves that a claimed message is nobody else's, and is found when its sender died."""
+
+    def work(unit: UnitOfWork) -> tuple[list[str], list[str], int]:
+        unit.send(outgoing("1"))
+        (message,) = unit.due_outgoing(NOW, 5)
+        assert message.id is not None
+        unit.claim([message.id], NOW + HOUR)
+        unit.claim([message.id], NOW + 2 * HOUR)
+        (claimed,) = unit.outbox(["sending"], 5)
+        return keys(unit.expired_leases(NOW + HOUR)), keys(unit.expired_leases(NOW + 2 * HOUR)), claimed.attempts
+
+    assert database.run_now(work) == ([], ["1"], 1)
+
+
+def test_question_is_found_by_its_turn(database: SqlDatabase) -> None:
+    """Proves that the message that asked is found, not its reminder."""
+
+    def work(unit: UnitOfWork) -> tuple[Outgoing | None, Outgoing | None]:
+        unit.send(outgoing("q", conversation_id="v1", turn=2))
+        unit.send(replace(outgoing("r", conversation_id="v1", turn=2), kind="reminder"))
+        return unit.question_of("v1", 2), unit.question_of("v1", 3)
+
+    found, missing = database.run_now(work)
+    assert found is not None
+    assert (found.key, missing) == ("q", None)
+
+
+# Inbox ------------------------------------------------------------------------------------------------------------
+
+
+def test_repeat_of_what_came_in_changes_nothing(database: SqlDatabase) -> None:
+    """Proves that source and key make a thing unique, within a batch, across batches, and after it was handled."""
+    first = database.run_now(lambda unit: unit.receive([incoming("1"), incoming("1"), incoming("2")]))
+    (one, _) = database.run_now(lambda unit: unit.new_incoming(5))
+    database.run_now(lambda unit: unit.settle_incoming(one.id or 0, "done"))
+    again = database.run_now(
+        lambda unit: unit.receive([incoming("3"), incoming("1"), replace(incoming("1"), source="slack")])
+    )
+    assert (first, again) == ([True, False, True], [True, False, True])
+    assert database.run_now(lambda unit: keys(unit.new_incoming(9))) == ["2", "3", "1"]
+
+
+def test_incoming_comes_back_as_stored_in_order_of_arrival(database: SqlDatabase) -> None:
+    """Proves the round trip of what came in, and that the batch keeps its order."""
+    items = [incoming(str(number), f"lane-{number % 3}") for number in range(300)]
+    assert all(database.run_now(lambda unit: unit.receive(items)))
+    assert [replace(each, id=None) for each in database.run_now(lambda unit: unit.new_incoming(1000))] == items
+    assert database.run_now(lambda unit: keys(unit.new_incoming(2))) == ["0", "1"]
+
+
+def test_failed_incoming_stays_visible_and_can_be_retried(database: SqlDatabase) -> None:
+    """Proves that a failure is counted with its error, an ignored one is not, and a retry by hand makes it new."""
+    database.run_now(lambda unit: unit.receive([incoming("1"), incoming("2")]))
+
+    def fail(unit: UnitOfWork) -> None:
+        one, two = unit.new_incoming(5)
+        unit.settle_incoming(one.id or 0, "failed", "the flow is gone")
+        unit.settle_incoming(two.id or 0, "ignored", "not for us")
+
+    database.run_now(fail)
+    (failed,) = database.run_now(lambda unit: unit.inbox(["failed"], 5))
+    assert (failed.key, failed.attempts, failed.error) == ("1", 1, "the flow is gone")
+    assert [each.attempts for each in database.run_now(lambda unit: unit.inbox(["ignored"], 5))] == [0]
+    database.run_now(lambda unit: unit.settle_incoming(failed.id or 0, "new"))
+    assert [(each.key, each.attempts) for each in database.run_now(lambda unit: unit.new_incoming(5))] == [("1", 1)]
+
+
+# Several programs on one PostgreSQL -------------------------------------------------------------------------------
+
+
+class Beside:
+    """A second program whose transaction stays open while the block lasts."""
+
+    def __init__(self, url: str, work: Callable[[UnitOfWork], list[Any]]) -> None:
+        self._database = open_database(url)
+        self._work = work
+        self._is_open, self._may_end = threading.Event(), threading.Event()
+        self.found: list[str] = []
+
+    def __enter__(self) -> "Beside":
+        def hold(unit: UnitOfWork) -> None:
+            self.found = keys(self._work(unit))
+            self._is_open.set()
+            assert self._may_end.wait(20)
+
+        self._thread = threading.Thread(target=self._database.run_now, args=(hold,))
+        self._thread.start()
+        assert self._is_open.wait(20)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._may_end.set()
+        self._thread.join()
+        self._database.close()
+
+
+@pytest.fixture
+def postgres(postgresql_url: str) -> Iterator[SqlDatabase]:
+    """PostgreSQL only: on SQLite no two write transactions are open at once."""
+    opened = open_database(postgresql_url)
+    yield opened
+    opened.close()
+
+
+def test_second_program_gets_other_moments_without_waiting(postgres: SqlDatabase, postgresql_url: str) -> None:
+    """Proves SKIP LOCKED: what one program holds, the other leaves out."""
+    postgres.run_now(put_freja)
+    postgres.run_now(lambda unit: [unit.plan(moment(key)) for key in ("a", "b", "c")])
+    with Beside(postgresql_url, lambda unit: unit.due_moments(NOW, 2)) as other:
+        assert other.found == ["a", "b"]
+        assert postgres.run_now(lambda unit: keys(unit.due_moments(NOW, 2))) == ["c"]
+
+
+def test_second_program_gets_no_message_of_a_lane_that_the_first_claims(
+    postgres: SqlDatabase, postgresql_url: str
+) -> None:
+    """Proves that the order of a chat holds across programs, also before the first has committed its claim."""
+    for key, lane in (("1", "chat:1"), ("2", "chat:1"), ("3", "chat:2")):
+        postgres.run_now(lambda unit, k=key, lane=lane: unit.send(outgoing(k, lane)))
+
+    def claim_one(unit: UnitOfWork) -> list[Outgoing]:
+        found = unit.due_outgoing(NOW, 1)
+        unit.claim([each.id or 0 for each in found], NOW + HOUR)
+        return found
+
+    with Beside(postgresql_url, claim_one) as other:
+        assert other.found == ["1"]
+        assert postgres.run_now(lambda unit: keys(unit.due_outgoing(NOW, 1))) == ["3"]
+        assert postgres.run_now(lambda unit: keys(unit.due_outgoing(NOW, 9))) == ["3"]
+    assert postgres.run_now(lambda unit: keys(unit.due_outgoing(NOW, 9))) == ["3"]
+
+
+def test_second_program_does_not_overtake_a_lane_of_the_inbox(postgres: SqlDatabase, postgresql_url: str) -> None:
+    """Proves that while one program handles the first of a lane, the other leaves all of that lane, and takes others."""
+    items = [incoming("1", "a"), incoming("2", "a"), incoming("3", "b"), incoming("4", "a")]
+    postgres.run_now(lambda unit: unit.receive(items))
+
+    def handle_first(unit: UnitOfWork) -> list[Incoming]:
+        found = unit.new_incoming(1)
+        unit.settle_incoming(found[0].id or 0, "done")
+        return found
+
+    with Beside(postgresql_url, handle_first) as other:
+        assert other.found == ["1"]
+        assert postgres.run_now(lambda unit: keys(unit.new_incoming(1))) == ["3"]
+        assert postgres.run_now(lambda unit: keys(unit.new_incoming(9))) == ["3"]
+    assert postgres.run_now(lambda unit: keys(unit.new_incoming(9))) == ["2", "3", "4"]
+
+
+def test_every_message_is_claimed_by_exactly_one_program(database: SqlDatabase, database_url: str) -> None:
+    """Proves that two programs that claim as fast as they can share 200 messages without taking one twice."""
+    database.run_now(lambda unit: [unit.send(outgoing(str(n), f"chat:{n % 40}")) for n in range(200)])
+    other = open_database(database_url)
+
+    def claim_and_send(unit: UnitOfWork) -> list[str]:
+        found = unit.due_outgoing(NOW, 7)
+        unit.claim([each.id or 0 for each in found], NOW + HOUR)
+        for each in found:
+            unit.put_outgoing(replace(each, state="sent"))
+        return keys(found)
+
+    def drain(program: SqlDatabase) -> list[str]:
+        sent: list[str] = []
+        while program.run_now(lambda unit: unit.outbox(["waiting"], 1)):
+            sent += program.run_now(claim_and_send)
+        return sent
+
+    with ThreadPoolExecutor(4) as threads:
+        shares = [each.result() for each in [threads.submit(drain, p) for p in (database, other, database, other)]]
+    other.close()
+    assert sorted(key for share in shares for key in share) == sorted(str(n) for n in range(200))
+
+
+# Many rows --------------------------------------------------------------------------------------------------------
+
+
+def test_due_work_is_found_by_index_among_a_hundred_thousand_that_wait(
+    database: SqlDatabase, database_url: str
+) -> None:
+    """Proves that what waits for the future costs nothing: every question about due work seeks in a partial index."""
+    fill(database)
+    asked = plans_of(
+        database,
+        lambda unit: (
+            keys(unit.due_outgoing(NOW, 10)),
+            keys(unit.due_moments(NOW, 10)),
+            keys(unit.new_incoming(10)),
+            unit.expired_leases(NOW),
+            unit.next_moment_at(),
+            unit.next_outgoing_at(),
+        ),
+    )
+    assert asked.result[:4] == (["due"], ["due"], ["due"], [])
+    assert asked.result[4:] == (NOW, NOW)
+    assert not asked.scans, asked.scans
+
+
+def fill(database: SqlDatabase, rows: int = 100_000) -> None:
+    """Put `rows` waiting messages, planned moments and handled events beside one of each that is due."""
+
+    def work(unit: Any) -> None:
+        put_freja(unit)
+        numbers = (
+            f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})"
+            if database_is_sqlite(unit)
+            else f"WITH n(i) AS (SELECT generate_series(1, {rows}))"
+        )
+        far = "'2027-01-01 00:00:00.000000'" if database_is_sqlite(unit) else "timestamptz '2027-01-01 00:00:00Z'"
+        unit.plan(moment("due"))
+        unit.send(outgoing("due", priority=8))
+        unit.receive([incoming("old")])
+        (old,) = unit.new_incoming(1)
+        unit.settle_incoming(old.id, "done")
+        execute = unit._connection.exec_driver_sql
+        copy_rows(execute, numbers, "moments", {"key": "'m' || i", "due_at": far})
+        copy_rows(
+            execute, numbers, "outbox", {"key": "'o' || i", "lane": "'chat:x' || i", "not_before": far, "priority": "5"}
+        )
+        copy_rows(execute, numbers, "inbox", {"key": "'i' || i"})
+        unit.receive([incoming("due")])
+
+    database.run_now(work)
+    database.run_now(lambda unit: unit._connection.exec_driver_sql("ANALYZE"))
+
+
+def database_is_sqlite(unit: Any) -> bool:
+    return bool(unit._connection.dialect.name == "sqlite")
+
+
+def copy_rows(execute: Callable[[str], Any], numbers: str, table: str, changed: dict[str, str]) -> None:
+    """Copy the one row of `table` once for each number, with some columns changed."""
+    columns = [column for column in execute(f"SELECT * FROM {table}").keys() if column != "id"]
+    values = ", ".join(changed.get(column, f"one.{column}") for column in columns)
+    execute(
+        f"INSERT INTO {table} ({', '.join(columns)}) {numbers}"
+        f" SELECT {values} FROM n, (SELECT * FROM {table} LIMIT 1) AS one"
+    )
+
+
+class Plans:
+    """What a piece of work gave, and which of its statements walk over a whole table."""
+
+    def __init__(self, result: Any, scans: list[str]) -> None:
+        self.result, self.scans = result, scans
+
+
+def plans_of(database: SqlDatabase, work: Callable[[Any], Any]) -> Plans:
+    def explained(unit: Any) -> Plans:
+        asked: list[tuple[str, Any]] = []
+        connection = unit._connection
+
+        def note(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+            asked.append((statement, parameters))
+
+        event.listen(connection, "before_cursor_execute", note)
+        result = work(unit)
+        event.remove(connection, "before_cursor_execute", note)
+        explain = "EXPLAIN QUERY PLAN " if database_is_sqlite(unit) else "EXPLAIN "
+        scans = []
+        for statement, parameters in asked:
+            for row in connection.exec_driver_sql(explain + statement, parameters):
+                line = str(row[-1]).strip()
+                walks_over_all = line.startswith("SCAN") and "ix_" not in line and "CONSTANT ROW" not in line
+                if walks_over_all or "Seq Scan" in line:
+                    scans.append(f"{line}: {statement}")
+        return Plans(result, scans)
+
+    return database.run_now(explained)
+
+
+# Reports and opening ----------------------------------------------------------------------------------------------
+
+
+def test_reports_count_and_find(freja: SqlDatabase) -> None:
+    """Proves the figures of one sale with a case, a broken promise and messages, and the search by id and name."""
+
+    def work(unit: UnitOfWork) -> None:
+        unit.put_customer(Customer("c-8", name="Bo 100% Lund"))
+        unit.put_sale(Sale("2002", "c-8", happened={"order.placed": NOW + HOUR}))
+        unit.put_case(CASE)
+        unit.put_promise(Promise("1001", "p1", "before the weekend", "site", state="broken"))
+        unit.put_promise(Promise("1001", "p2", "fits", "site", state="kept"))
+        unit.send(outgoing("w"))
+        unit.send(outgoing("u", state="unknown"))
+        unit.receive([incoming("1")])
+
+    freja.run_now(work)
+    reports = freja.reports()
+    counts = reports.counts()
+    expected = {"sales": 2, "linked": 1, "asked": 1, "answered": 1, "confirmed": 1, "open_cases": 1, "waiting": 1}
+    assert {**counts, **expected, "unknown": 1, "failed": 0, "new_inbox": 1} == counts
+    assert reports.sales_for_figures() == [
+        {
+            "id": "1001",
+            "asked": True,
+            "answered": True,
+            "confirmed": True,
+            "factors": {"promise": 0.5, "quality": 1},
+            "unhappy_touchpoints": ["delivery"],
+            "broken_promises": [{"id": "p1", "text": "before the weekend", "touchpoint": "site"}],
+        },
+        {
+            "id": "2002",
+            "asked": False,
+            "answered": False,
+            "confirmed": False,
+            "factors": {},
+            "unhappy_touchpoints": [],
+            "broken_promises": [],
+        },
+    ]
+    assert [sale.id for sale in reports.sales()] == ["2002", "1001"]
+    assert [sale.id for sale in reports.sales(limit=1)] == ["2002"]
+    assert [sale.id for sale in reports.sales(text="freja")] == ["1001"]
+    assert [sale.id for sale in reports.sales(text="100%")] == ["2002"]
+    assert [sale.id for sale in reports.sales(text="00")] == ["2002", "1001"]
+
+
+async def test_reports_do_not_wait_for_a_write_and_cannot_write(freja: SqlDatabase) -> None:
+    """Proves that a reader sees the last committed state while a write is open."""
+    may_end = threading.Event()
+
+    def slow(unit: UnitOfWork) -> None:
+        unit.put_sale(Sale("2", "c-7"))
+        assert may_end.wait(20)
+
+    writing = asyncio.create_task(freja.run(slow))
+    await asyncio.sleep(0.05)
+    assert (await freja.read(lambda reports: reports.counts()))["sales"] == 1
+    may_end.set()
+    await writing
+    assert (await freja.read(lambda reports: reports.counts()))["sales"] == 2
+
+
+def test_database_in_memory_is_ready_at_once() -> None:
+    """Proves that ``sqlite://`` comes with its schema, and that reports see what was written."""
+    database = open_database("sqlite://")
+    database.run_now(put_freja)
+    assert database.schema_state() == "current"
+    assert database.reports().counts()["sales"] == 1
+    database.close()
+    database.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("nonsense", "cannot be read"),
+        ("mysql://root@localhost/x", "mysql is not a database that we can use"),
+        ("sqlite:////no/such/folder/x.db", "the folder of /no/such/folder/x.db does not exist"),
+        ("postgresql://u:secret@127.0.0.1:1/x", r"u:\*\*\*@127.0.0.1:1/x does not answer"),
+    ],
+)
+def test_wrong_url_is_refused_by_name(url: str, said: str) -> None:
+    """Proves that whoever set DATABASE_URL is told which setting is wrong and what to do, and no password is shown."""
+    with pytest.raises(ConfigurationError, match=said) as refused:
+        open_database(url)
+    assert str(refused.value).startswith("DATABASE_URL: ")
+    assert " → " in str(refused.value)
+    assert "secret" not in str(refused.value)
+
+
+def test_file_that_is_no_database_is_refused_by_name(tmp_path: Any) -> None:
+    """Proves that a file of another kind is named and left as it is."""
+    file = tmp_path / "notes.txt"
+    file.write_text("This is not a database, but it is long enough to have a header." * 10)
+    with pytest.raises(ConfigurationError, match="file is not a database"):
+        open_database(f"sqlite:///{file}")

@@ -1,0 +1,397 @@
+"""Cases: what each event makes of them, and the rules that hold over all events in all states."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.adapters.shop_file import default_shop
+from bot.desk.machine import WAITS_FOR_STAFF, CaseTransition, decide, open_case
+from bot.desk.routing import route
+from bot.desk.shop import RemedyKind, Shop
+from bot.desk.states import (
+    Case,
+    CaseEffect,
+    CaseEvent,
+    CaseIgnored,
+    Claimed,
+    CustomerConfirmed,
+    CustomerSaid,
+    CustomerSilent,
+    DueWarning,
+    HandedOver,
+    MoveCard,
+    PlanLadder,
+    PlanReask,
+    RemedyDone,
+    Replied,
+    ReplyToCustomer,
+    ShowCard,
+    StopLadder,
+    Thread,
+    UnhappyAgain,
+    Whisper,
+)
+from bot.durations import Duration
+
+Kind = TypeVar("Kind")
+
+METTE, JONAS, LEAD, OWNER = "U0METTE", "U0JONAS", "U0LEAD", "U0OWNER"
+NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)  # a Monday, 10:00 in Copenhagen
+MINUTE = timedelta(minutes=1)
+
+
+def the_shop() -> Shop:
+    shop = default_shop()
+    return replace(shop, cx_owner=OWNER, teams={**shop.teams, "wine": replace(shop.teams["wine"], lead=LEAD)})
+
+
+SHOP = the_shop()
+
+
+def opened(shop: Shop = SHOP) -> tuple[Case, tuple[CaseEffect, ...]]:
+    return open_case(
+        id="case-1",
+        sale_id="1001",
+        customer_id="c-7",
+        conversation_id="conv-1",
+        route=route(shop, factor="quality", tags=["wine"]),
+        reason="unhappy",
+        said="it tastes of cork",
+        factor="quality",
+        touchpoint="product",
+        promise_id=None,
+        shop=shop,
+        now=NOW,
+    )
+
+
+def after(*events: CaseEvent, shop: Shop = SHOP, now: datetime = NOW) -> CaseTransition:
+    """Let events happen to a new case, a minute apart; give the last transition."""
+    transition = CaseTransition(opened(shop)[0], ())
+    for event in events:
+        transition = decide(transition.case, event, shop, now)
+        now += MINUTE
+    return transition
+
+
+def only(kind: type[Kind], effects: tuple[CaseEffect, ...]) -> Kind:
+    (found,) = [effect for effect in effects if isinstance(effect, kind)]
+    return found
+
+
+REFUND = RemedyDone(METTE, "refund", "paid back")
+NO = UnhappyAgain("still corked")
+
+
+def test_a_new_case_is_shown_and_watched_until_the_next_business_day() -> None:
+    """A case is due a business day later in the team's calendar, with a warning after three quarters of its working time."""
+    case, effects = opened()
+    assert (case.status, case.team, case.cycle, case.rung) == ("open", "wine", 1, 0)
+    assert case.due_at == datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+    assert "one business day" in case.due_reason
+    assert effects == (
+        ShowCard(),
+        PlanLadder(0, datetime(2026, 11, 23, 15, 0, tzinfo=UTC)),
+        PlanLadder(1, datetime(2026, 11, 24, 9, 0, tzinfo=UTC)),
+    )
+
+
+def test_a_teams_own_first_answer_time_counts() -> None:
+    """A team that answers within four working hours is held to that."""
+    shop = replace(SHOP, teams={"wine": replace(SHOP.teams["wine"], first_answer=Duration(span=timedelta(hours=4)))})
+    assert opened(shop)[0].due_at == NOW + timedelta(hours=4)
+
+
+def test_the_first_claim_wins_and_the_second_is_told_who_was_quicker() -> None:
+    """One member of staff has a case; whoever comes second is told, and nobody else."""
+    claimed = after(Claimed(METTE))
+    assert (claimed.case.status, claimed.case.claimed_by, claimed.case.claimed_at) == ("claimed", METTE, NOW)
+    late = decide(claimed.case, Claimed(JONAS), SHOP, NOW + 5 * MINUTE)
+    assert late.case == claimed.case
+    whisper = only(Whisper, late.effects)
+    assert (whisper.to, whisper.text) == (JONAS, f"{{user:{METTE}}} took this 5 minutes ago.")
+
+
+def test_claiming_twice_is_silently_nothing() -> None:
+    """A double click changes nothing and bothers nobody."""
+    assert after(Claimed(METTE), Claimed(METTE)).effects == (CaseIgnored("the same person has it already"),)
+
+
+def test_a_reply_goes_to_the_customer_claims_the_case_and_stops_the_ladder() -> None:
+    """Whoever answers a case that nobody has, has it; the first answer is what counts for the due time."""
+    replied = after(Replied(METTE, "I am sorry"))
+    assert (replied.case.status, replied.case.claimed_by, replied.case.answered_at) == ("claimed", METTE, NOW)
+    assert only(ReplyToCustomer, replied.effects) == ReplyToCustomer(METTE, "I am sorry")
+    assert StopLadder() in replied.effects
+    assert ShowCard() in replied.effects
+    again = decide(replied.case, Replied(JONAS, "Me too"), SHOP, NOW + MINUTE)
+    assert (again.case.claimed_by, again.case.answered_at) == (METTE, NOW)
+
+
+def test_an_empty_reply_is_not_sent() -> None:
+    """Nothing but words reaches a customer."""
+    empty = after(Replied(METTE, " \n"))
+    assert empty.case == opened()[0]
+    assert only(Whisper, empty.effects).to == METTE
+
+
+def test_a_remedy_does_not_close_the_case_but_starts_the_question() -> None:
+    """After a remedy the customer is asked; the remedy stays in the case's history."""
+    done = after(Claimed(METTE), REFUND)
+    assert (done.case.status, done.case.closed_at) == ("remedied", None)
+    assert [(remedy.kind, remedy.by) for remedy in done.case.remedies] == [("refund", METTE)]
+    assert only(PlanReask, done.effects) == PlanReask(NOW + MINUTE, "refund")
+    assert StopLadder() in done.effects
+    assert "Refund “paid back”" in only(Thread, done.effects).text
+
+
+def test_a_remedy_that_takes_time_is_asked_about_later() -> None:
+    """The shop says how long a replacement travels; business days are the team's."""
+    remedies = {
+        "replacement": RemedyKind({}, Duration(span=timedelta(days=4))),
+        "visit": RemedyKind({}, Duration(business_days=5)),
+    }
+    shop = replace(SHOP, remedies=remedies)
+    assert only(PlanReask, after(RemedyDone(METTE, "replacement", ""), shop=shop).effects).at == NOW + timedelta(days=4)
+    assert only(PlanReask, after(RemedyDone(METTE, "visit", ""), shop=shop).effects).at == NOW + timedelta(days=7)
+
+
+def test_a_second_remedy_does_not_ask_twice() -> None:
+    """While the customer is being asked, a further remedy is noted, and no second question is planned."""
+    twice = after(REFUND, RemedyDone(JONAS, "credit", "and a voucher"))
+    assert len(twice.case.remedies) == 2
+    assert not [effect for effect in twice.effects if isinstance(effect, PlanReask)]
+
+
+def test_a_remedy_that_the_shop_does_not_know_is_refused_in_words() -> None:
+    """A stale form changes nothing and says why."""
+    odd = after(RemedyDone(METTE, "hug", ""))
+    assert odd.case == opened()[0]
+    assert "hug" in only(Whisper, odd.effects).text
+
+
+def test_only_a_yes_of_the_customer_closes_a_case() -> None:
+    """The customer's yes closes it, from whatever state."""
+    closed = after(REFUND, CustomerConfirmed())
+    assert (closed.case.status, closed.case.closed_at) == ("confirmed", NOW + MINUTE)
+    assert StopLadder() in closed.effects
+    assert after(CustomerConfirmed()).case.status == "confirmed"
+    assert only(CaseIgnored, after(CustomerConfirmed(), CustomerConfirmed()).effects)
+
+
+def test_silence_is_not_a_yes() -> None:
+    """Without an answer the case stays unconfirmed, and can still be confirmed or reopened."""
+    silent = after(REFUND, CustomerSilent())
+    assert (silent.case.status, silent.case.closed_at) == ("unconfirmed", None)
+    assert after(REFUND, CustomerSilent(), CustomerConfirmed()).case.status == "confirmed"
+    assert after(REFUND, CustomerSilent(), NO).case.status == "open"
+    assert only(CaseIgnored, after(CustomerSilent()).effects)
+
+
+def test_a_no_reopens_the_case_one_rung_higher_with_a_new_due_time() -> None:
+    """The team starts afresh, its lead is called upon, the person who had it is named, and the ladder runs anew."""
+    reopened = after(REFUND, NO)
+    case = reopened.case
+    assert (case.status, case.cycle, case.rung, case.claimed_by, case.answered_at) == ("open", 2, 1, None, None)
+    assert case.due_at == NOW + MINUTE + timedelta(days=1)
+    thread = only(Thread, reopened.effects)
+    assert thread.mention == LEAD
+    assert f"{{user:{METTE}}} had it last" in thread.text
+    assert "“still corked”" in thread.text
+    assert [effect.stage for effect in reopened.effects if isinstance(effect, PlanLadder)] == [0, 1]
+    assert reopened.effects[0] == StopLadder()
+
+
+def test_the_second_no_calls_upon_the_cx_owner_and_the_last_one_wants_a_call() -> None:
+    """Three cycles, then a person calls; a remedy after that call asks once more, and a no wants another call."""
+    second = after(REFUND, NO, REFUND, NO)
+    assert (second.case.cycle, second.case.rung, only(Thread, second.effects).mention) == (3, 2, OWNER)
+    last = after(REFUND, NO, REFUND, NO, REFUND, NO)
+    assert (last.case.status, last.case.cycle, last.case.rung) == ("call", 3, 2)
+    thread = only(Thread, last.effects)
+    assert "call the customer" in thread.text
+    assert thread.mention == OWNER
+    assert after(REFUND, NO, REFUND, NO, REFUND, NO, REFUND, NO).case.status == "call"
+
+
+def test_a_confirmed_case_reopens_when_the_customer_complains_again() -> None:
+    """A yes can be taken back by the customer."""
+    case = after(REFUND, CustomerConfirmed(), NO).case
+    assert (case.status, case.cycle, case.closed_at) == ("open", 2, None)
+
+
+def test_a_complaint_about_an_open_case_joins_it() -> None:
+    """Being unhappy twice before anything was done is one case; the first words stay, the others are told."""
+    joined = after(Claimed(METTE), UnhappyAgain("and it came late", "service", "delivery"))
+    assert (joined.case.cycle, joined.case.said) == (1, "it tastes of cork")
+    assert only(Thread, joined.effects) == Thread(
+        "The customer is unhappy once more (service, delivery): “and it came late”", METTE
+    )
+
+
+def test_further_words_of_the_customer_reach_the_thread_and_call_upon_nobody_they_name() -> None:
+    """The customer's words are shown in every state, and cannot be used to call upon staff."""
+    told = after(Claimed(METTE), CustomerSaid("hello {user:U0BOSS} <@U0BOSS>"))
+    assert only(Thread, told.effects) == Thread("The customer writes: “hello { user:U0BOSS} < @U0BOSS>”", METTE)
+    assert ShowCard() in told.effects
+    assert only(Thread, after(CustomerConfirmed(), CustomerSaid("thank you")).effects).text.endswith("“thank you”")
+
+
+def test_handing_over_moves_the_card_and_not_the_due_time() -> None:
+    """Another team starts with an unclaimed case and the clock as it stood."""
+    moved = after(Claimed(METTE), HandedOver(METTE, "delivery", "broken on the way"))
+    case = moved.case
+    assert (case.team, case.status, case.claimed_by, case.due_at) == ("delivery", "open", None, opened()[0].due_at)
+    assert only(MoveCard, moved.effects) == MoveCard("delivery")
+    assert "broken on the way" in only(Thread, moved.effects).text
+    assert [effect.stage for effect in moved.effects if isinstance(effect, PlanLadder)] == [0, 1]
+
+
+def test_handing_over_a_late_case_does_not_silence_it() -> None:
+    """Where the due time has passed, the next rung is planned for the new team."""
+    claimed = after(Claimed(METTE)).case
+    late = replace(claimed, rung=2)
+    moved = decide(late, HandedOver(METTE, "fallback", ""), SHOP, claimed.due_at + timedelta(days=3))
+    assert [effect.stage for effect in moved.effects if isinstance(effect, PlanLadder)] == [3]
+
+
+@pytest.mark.parametrize("team", ["wine", "nowhere"])
+def test_handing_over_to_nobody_new_is_refused_in_words(team: str) -> None:
+    """A case cannot be given to its own team, or to one that does not exist."""
+    refused = after(HandedOver(METTE, team, ""))
+    assert refused.case == opened()[0]
+    assert team in only(Whisper, refused.effects).text
+
+
+def test_the_ladder_climbs_until_somebody_takes_the_case() -> None:
+    """Warning to the team, breach to its lead, then the CX owner, and again each working day, until it is claimed."""
+    case = opened()[0]
+    warned = decide(case, DueWarning(0), SHOP, NOW + timedelta(hours=6))
+    assert (warned.case, only(Thread, warned.effects).mention) == (case, LEAD)
+    breached = decide(case, DueWarning(1), SHOP, case.due_at)
+    assert (breached.case.rung, only(Thread, breached.effects).mention) == (1, LEAD)
+    assert only(PlanLadder, breached.effects) == PlanLadder(2, case.due_at + timedelta(days=1))
+    higher = decide(breached.case, DueWarning(2), SHOP, case.due_at + timedelta(days=1))
+    assert (higher.case.rung, only(Thread, higher.effects).mention) == (2, OWNER)
+    assert only(PlanLadder, higher.effects).stage == 3
+    still = decide(higher.case, DueWarning(3), SHOP, case.due_at + timedelta(days=2))
+    assert only(PlanLadder, still.effects) == PlanLadder(4, case.due_at + timedelta(days=3))
+    taken = replace(higher.case, status="claimed", claimed_by=METTE)
+    assert only(CaseIgnored, decide(taken, DueWarning(3), SHOP, case.due_at + timedelta(days=2)).effects)
+
+
+def test_the_warning_calls_upon_whoever_has_the_case() -> None:
+    """Somebody who took a case and did not answer is reminded, before anybody above is told."""
+    claimed = after(Claimed(METTE)).case
+    assert only(Thread, decide(claimed, DueWarning(0), SHOP, NOW + timedelta(hours=6)).effects).mention == METTE
+
+
+@pytest.mark.parametrize(
+    ("case", "stage", "late"),
+    [
+        pytest.param(after(Replied(METTE, "hello")).case, 1, True, id="answered"),
+        pytest.param(after(REFUND).case, 1, True, id="remedied"),
+        pytest.param(after(CustomerConfirmed()).case, 2, True, id="confirmed"),
+        pytest.param(opened()[0], 1, False, id="the breach of an earlier cycle"),
+        pytest.param(opened()[0], 0, True, id="the warning after the breach"),
+    ],
+)
+def test_a_warning_that_has_lost_its_ground_is_ignored(case: Case, stage: int, late: bool) -> None:  # noqa: FBT001  # a case in a table
+    """Warnings are looked at again when their moment comes."""
+    transition = decide(case, DueWarning(stage), SHOP, case.due_at if late else NOW)
+    assert transition.case == case
+    assert only(CaseIgnored, transition.effects)
+
+
+def test_a_shop_without_lead_and_cx_owner_still_has_its_ladder() -> None:
+    """The thread is told even where shop.yaml names nobody to call upon."""
+    shop = default_shop()
+    case = opened(shop)[0]
+    breached = decide(case, DueWarning(1), shop, case.due_at)
+    assert only(Thread, breached.effects).mention is None
+
+
+PEOPLE = st.sampled_from([METTE, JONAS])
+STAFF = st.one_of(
+    st.builds(Claimed, PEOPLE),
+    st.builds(Replied, PEOPLE, st.text(max_size=5)),
+    st.builds(RemedyDone, PEOPLE, st.sampled_from([*SHOP.remedies, "hug"]), st.text(max_size=5)),
+    st.builds(HandedOver, PEOPLE, st.sampled_from([*SHOP.teams, "fallback", "nowhere"]), st.text(max_size=5)),
+    st.builds(DueWarning, st.integers(-1, 5)),
+)
+CUSTOMER = st.one_of(
+    st.builds(CustomerSaid, st.text(max_size=5)),
+    st.builds(UnhappyAgain, st.text(max_size=5), st.none() | st.just("service"), st.none() | st.just("invoice")),
+    st.just(CustomerConfirmed()),
+    st.just(CustomerSilent()),
+)
+GAPS = st.timedeltas(timedelta(), timedelta(days=4))
+STORIES = st.lists(st.tuples(st.one_of(STAFF, CUSTOMER), GAPS), max_size=20)
+
+
+@settings(max_examples=200, deadline=None)
+@given(STORIES)
+def test_any_story_keeps_the_rules(story: list[tuple[CaseEvent, timedelta]]) -> None:
+    """Over any events in any order: total, deterministic, confirmed by the customer alone, cycles and rungs bounded."""
+    case, now = opened()[0], NOW
+    for event, gap in story:
+        now += gap
+        transition = decide(case, event, SHOP, now)
+        assert transition == decide(case, event, SHOP, now)
+        later, effects = transition.case, transition.effects
+        assert effects
+        if any(isinstance(effect, CaseIgnored) for effect in effects):
+            assert later == case
+            assert all(isinstance(effect, CaseIgnored | Whisper) for effect in effects)
+        if later.status == "confirmed" and case.status != "confirmed":
+            assert isinstance(event, CustomerConfirmed)
+        assert (later.status == "confirmed") == (later.closed_at is not None)
+        assert (later.status == "claimed") <= (later.claimed_by is not None)
+        assert case.cycle <= later.cycle <= SHOP.max_cycles
+        assert case.rung <= later.rung <= 2
+        assert later.remedies[: len(case.remedies)] == case.remedies
+        assert (later.status == "remedied" and case.status != "remedied") == any(
+            isinstance(e, PlanReask) for e in effects
+        )
+        assert all(effect.at > now for effect in effects if isinstance(effect, PlanLadder))
+        case = later
+
+
+@settings(max_examples=200, deadline=None)
+@given(STORIES)
+def test_a_case_that_waits_for_staff_and_was_not_answered_is_always_watched(
+    story: list[tuple[CaseEvent, timedelta]],
+) -> None:
+    """However the story goes, a case that nobody has answered, and nobody has taken, has a warning planned."""
+    case, effects = opened()
+    planned: dict[int, datetime] = {}
+    now = NOW
+    for event, gap in [(None, timedelta()), *story]:
+        now += gap
+        if event is not None:
+            # What is due happens first, as it does in life.
+            for stage, when in sorted(planned.items(), key=lambda plan: plan[1]):
+                if when <= now and planned.get(stage) == when:
+                    del planned[stage]
+                    case, planned = carried(decide(case, DueWarning(stage), SHOP, when), planned)
+            if isinstance(event, DueWarning):
+                continue
+            case, planned = carried(decide(case, event, SHOP, now), planned)
+        else:
+            case, planned = carried(CaseTransition(case, effects), planned)
+        if case.status in WAITS_FOR_STAFF and case.answered_at is None and case.claimed_by is None:
+            assert planned
+
+
+def carried(transition: CaseTransition, planned: dict[int, datetime]) -> tuple[Case, dict[int, datetime]]:
+    planned = dict(planned)
+    for effect in transition.effects:
+        if isinstance(effect, StopLadder):
+            planned.clear()
+        elif isinstance(effect, PlanLadder):
+            planned[effect.stage] = effect.at
+    return transition.case, planned
