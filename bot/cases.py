@@ -117,7 +117,7 @@ def happen(uow: UnitOfWork, house: House, case: Case, event: CaseEvent, now: dat
             status=after.status, **{k: v for k, v in asdict(event).items() if v is not None},
         )  # fmt: skip
     _carry_out(uow, house, after, effects, now)
-    if after.status == "confirmed" and case.status != "confirmed":
+    if at_work(case) and not at_work(after):
         uow.release_held(case.sale_id, now)
     return after
 

@@ -18,7 +18,7 @@ from storage.mapping import (
     verdict_from,
     verdict_values,
 )
-from storage.statements import Statements
+from storage.statements import Statements, sought
 from storage.tables import metadata
 
 _CONVERSATIONS = metadata.tables["conversations"]
@@ -29,25 +29,35 @@ _POSTS = metadata.tables["case_posts"]
 _LOG = metadata.tables["log"]
 _NOTES = metadata.tables["notes"]
 
+_CONVERSATION = sought(_CONVERSATIONS.c.id)
+_CONVERSATION_BY_KEY = sought(_CONVERSATIONS.c.key)
+_CONVERSATIONS_OF = sought(_CONVERSATIONS.c.sale_id).order_by(
+    _CONVERSATIONS.c.started_at.desc(), _CONVERSATIONS.c.id.desc()
+)
+_VERDICTS_OF = sought(_VERDICTS.c.sale_id).order_by(_VERDICTS.c.id)
+_CASE = sought(_CASES.c.id)
+_CASES_OF = sought(_CASES.c.sale_id).order_by(_CASES.c.opened_at.desc(), _CASES.c.id.desc())
+_LIVE_POST = sought(_POSTS.c.case_id).where(_POSTS.c.live)
+_STORY_OF = sought(_LOG.c.sale_id).order_by(_LOG.c.at, _LOG.c.id)
+_NOTE = sought(_NOTES.c.key)
+
 
 class ConversationStatements(Statements):
     """Implements the part of `bot.ports.store.UnitOfWork` that is about what was said, and what is done about it."""
 
     def conversation(self, conversation_id: str) -> Conversation | None:
         """Give the conversation."""
-        row = self._one(select(_CONVERSATIONS).where(_CONVERSATIONS.c.id == conversation_id))
+        row = self._one(_CONVERSATION, sought=conversation_id)
         return conversation_from(row) if row else None
 
     def conversation_by_key(self, key: str) -> Conversation | None:
         """Give the conversation with this start key."""
-        row = self._one(select(_CONVERSATIONS).where(_CONVERSATIONS.c.key == key))
+        row = self._one(_CONVERSATION_BY_KEY, sought=key)
         return conversation_from(row) if row else None
 
     def conversations_of(self, sale_id: str) -> list[Conversation]:
         """Give all conversations of a sale, newest first."""
-        query = select(_CONVERSATIONS).where(_CONVERSATIONS.c.sale_id == sale_id)
-        newest_first = query.order_by(_CONVERSATIONS.c.started_at.desc(), _CONVERSATIONS.c.id.desc())
-        return [conversation_from(row) for row in self._all(newest_first)]
+        return [conversation_from(row) for row in self._all(_CONVERSATIONS_OF, sought=sale_id)]
 
     def put_conversation(self, conversation: Conversation) -> None:
         """Store the conversation."""
@@ -59,8 +69,7 @@ class ConversationStatements(Statements):
 
     def verdicts_of(self, sale_id: str) -> list[Verdict]:
         """Give the verdicts of a sale, oldest first."""
-        query = select(_VERDICTS).where(_VERDICTS.c.sale_id == sale_id).order_by(_VERDICTS.c.id)
-        return [verdict_from(row) for row in self._all(query)]
+        return [verdict_from(row) for row in self._all(_VERDICTS_OF, sought=sale_id)]
 
     def flow_source(self, flow: str, version: str) -> str | None:
         """Give the YAML text of a published version."""
@@ -70,17 +79,16 @@ class ConversationStatements(Statements):
     def put_flow(self, flow: str, version: str, source: str, now: datetime) -> None:
         """Keep a version for ever; keeping it again changes nothing."""
         row = {"flow": flow, "version": version, "source": source, "created_at": now}
-        self._connection.execute(self._insert(_FLOW_VERSIONS).on_conflict_do_nothing(), row)
+        self._add_once(_FLOW_VERSIONS, row, "flow", "version")
 
     def case(self, case_id: str) -> Case | None:
         """Give the case."""
-        row = self._one(select(_CASES).where(_CASES.c.id == case_id))
+        row = self._one(_CASE, sought=case_id)
         return case_from(row) if row else None
 
     def cases_of(self, sale_id: str) -> list[Case]:
         """Give the cases of a sale, newest first."""
-        query = select(_CASES).where(_CASES.c.sale_id == sale_id)
-        return [case_from(row) for row in self._all(query.order_by(_CASES.c.opened_at.desc(), _CASES.c.id.desc()))]
+        return [case_from(row) for row in self._all(_CASES_OF, sought=sale_id)]
 
     def put_case(self, case: Case) -> None:
         """Store the case."""
@@ -88,7 +96,7 @@ class ConversationStatements(Statements):
 
     def post_of(self, case_id: str) -> Post | None:
         """Give the live card of a case."""
-        row = self._one(select(_POSTS).where(_POSTS.c.case_id == case_id, _POSTS.c.live))
+        row = self._one(_LIVE_POST, sought=case_id)
         return post_from(row) if row else None
 
     def put_post(self, post: Post) -> None:
@@ -103,12 +111,12 @@ class ConversationStatements(Statements):
 
     def story_of(self, sale_id: str) -> list[LogEntry]:
         """Give the log of a sale, oldest first."""
-        query = select(_LOG).where(_LOG.c.sale_id == sale_id).order_by(_LOG.c.at, _LOG.c.id)
-        return [log_from(row) for row in self._all(query)]
+        return [log_from(row) for row in self._all(_STORY_OF, sought=sale_id)]
 
     def note(self, key: str) -> str | None:
         """Give a small value that the program remembers about itself (for example Telegram's offset)."""
-        return self._connection.execute(select(_NOTES.c.value).where(_NOTES.c.key == key)).scalar_one_or_none()
+        row = self._one(_NOTE, sought=key)
+        return row["value"] if row else None
 
     def put_note(self, key: str, value: str) -> None:
         """Remember a small value."""

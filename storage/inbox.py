@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from bot.ports.records import Incoming
 from storage.mapping import incoming_from, incoming_values
@@ -11,6 +11,11 @@ from storage.tables import metadata
 
 _INBOX = metadata.tables["inbox"]
 _NEW = is_any(_INBOX.c.state, "new")
+_SETTLE = (
+    update(_INBOX)
+    .where(_INBOX.c.id == bindparam("this"))
+    .values(state=bindparam("state"), error=bindparam("error"), attempts=_INBOX.c.attempts + bindparam("failures"))
+)
 
 
 class InboxStatements(Statements):
@@ -21,10 +26,8 @@ class InboxStatements(Statements):
         received = list(items)
         if not received:
             return []
-        statement = self._insert(_INBOX).on_conflict_do_nothing(index_elements=[_INBOX.c.source, _INBOX.c.key])
-        rows = self._connection.execute(
-            statement.returning(_INBOX.c.source, _INBOX.c.key), [incoming_values(item) for item in received]
-        )
+        statement = self._insert_once(_INBOX, "source", "key").returning(_INBOX.c.source, _INBOX.c.key)
+        rows = self._connection.execute(statement, [incoming_values(item) for item in received])
         fresh = {(source, key) for source, key in rows}
         news = []
         for item in received:
@@ -48,9 +51,8 @@ class InboxStatements(Statements):
     def settle_incoming(self, incoming_id: int, state: str, error: str | None = None) -> None:
         """Set what became of it; counts an attempt where it failed (also where it stays ``new`` with an error)."""
         failed = state == "failed" or (state == "new" and error is not None)
-        settled = update(_INBOX).where(_INBOX.c.id == incoming_id)
         self._connection.execute(
-            settled.values(state=state, error=error, attempts=_INBOX.c.attempts + (1 if failed else 0))
+            _SETTLE, {"this": incoming_id, "state": state, "error": error, "failures": 1 if failed else 0}
         )
 
     def inbox(self, states: Sequence[str], limit: int) -> list[Incoming]:

@@ -4,17 +4,31 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import case, func, select, update
+from sqlalchemy import bindparam, case, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.ports.records import Moment
 from storage.mapping import moment_from, moment_values
-from storage.statements import Statements, is_any
+from storage.statements import Statements, is_any, sought
 from storage.tables import metadata
 
 _MOMENTS = metadata.tables["moments"]
 _OUTBOX = metadata.tables["outbox"]
 _PLANNED = is_any(_MOMENTS.c.state, "planned")
 _OPEN = is_any(_MOMENTS.c.state, "planned", "held")
+_MOMENTS_OF = sought(_MOMENTS.c.sale_id).order_by(_MOMENTS.c.due_at, _MOMENTS.c.id)
+_THIS_MOMENT = update(_MOMENTS).where(_MOMENTS.c.id == bindparam("this"))
+
+
+def _planning(statement: sqlite.Insert | postgresql.Insert) -> sqlite.Insert | postgresql.Insert:
+    return statement.on_conflict_do_update(
+        index_elements=[_MOMENTS.c.key],
+        set_={"due_at": statement.excluded.due_at},
+        where=_OPEN & (statement.excluded.due_at < _MOMENTS.c.due_at),
+    )
+
+
+_PLAN = {"sqlite": _planning(sqlite.insert(_MOMENTS)), "postgresql": _planning(postgresql.insert(_MOMENTS))}
 
 
 class MomentStatements(Statements):
@@ -22,18 +36,11 @@ class MomentStatements(Statements):
 
     def plan(self, moment: Moment) -> None:
         """Plan a moment. The same key again: brought forward if earlier and still planned or held; else nothing."""
-        statement = self._insert(_MOMENTS)
-        forward = statement.on_conflict_do_update(
-            index_elements=[_MOMENTS.c.key],
-            set_={"due_at": statement.excluded.due_at},
-            where=_OPEN & (statement.excluded.due_at < _MOMENTS.c.due_at),
-        )
-        self._connection.execute(forward, moment_values(moment))
+        self._connection.execute(_PLAN[self._dialect], moment_values(moment))
 
     def moments_of(self, sale_id: str) -> list[Moment]:
         """Give all moments of a sale by their time."""
-        query = select(_MOMENTS).where(_MOMENTS.c.sale_id == sale_id).order_by(_MOMENTS.c.due_at, _MOMENTS.c.id)
-        return [moment_from(row) for row in self._all(query)]
+        return [moment_from(row) for row in self._all(_MOMENTS_OF, sought=sale_id)]
 
     def due_moments(self, now: datetime, limit: int) -> list[Moment]:
         """Give planned moments that are due, oldest first; on PostgreSQL locked, those locked by others left out."""
@@ -46,7 +53,7 @@ class MomentStatements(Statements):
         values: dict[str, Any] = {"state": state, "reason": reason}
         if due_at is not None:
             values["due_at"] = due_at
-        self._connection.execute(update(_MOMENTS).where(_MOMENTS.c.id == moment_id).values(values))
+        self._connection.execute(_THIS_MOMENT, {"this": moment_id, **values})
 
     def drop_moments(
         self,

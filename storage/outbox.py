@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, select, update
 
 from bot.ports.records import Outgoing
 from storage.mapping import outgoing_from, outgoing_values
-from storage.statements import LOOK_AHEAD, OUTBOX_LANES, Statements, is_any
+from storage.statements import LOOK_AHEAD, OUTBOX_LANES, Statements, is_any, sought
 from storage.tables import metadata
 
 _OUTBOX = metadata.tables["outbox"]
@@ -26,6 +26,10 @@ _NOT_FIRST_OF_CASE = and_(
 _MAY_GO: ColumnElement[bool] = and_(_WAITING, ~_BEING_SENT, ~_NOT_FIRST_OF_CASE)
 """It waits, nothing of its lane is on its way, and in the lane of a case nothing earlier waits."""
 
+_MESSAGE = sought(_OUTBOX.c.id)
+_MESSAGES_OF = sought(_OUTBOX.c.sale_id).order_by(_OUTBOX.c.id)
+_THIS_MESSAGE = update(_OUTBOX).where(_OUTBOX.c.id == bindparam("this"))
+
 
 def _ordered(query: Select[Any]) -> Select[Any]:
     return query.order_by(_OUTBOX.c.priority, _OUTBOX.c.not_before, _OUTBOX.c.id)
@@ -36,8 +40,7 @@ class OutboxStatements(Statements):
 
     def send(self, message: Outgoing) -> None:
         """Put a message into the outbox; the same key again changes nothing."""
-        statement = self._insert(_OUTBOX).on_conflict_do_nothing(index_elements=[_OUTBOX.c.key])
-        self._connection.execute(statement, outgoing_values(message))
+        self._add_once(_OUTBOX, outgoing_values(message), "key")
 
     def due_outgoing(self, now: datetime, limit: int) -> list[Outgoing]:
         """Give messages that wait and may go now, by priority and age, for this process to claim.
@@ -95,17 +98,17 @@ class OutboxStatements(Statements):
         """
         if message.id is None:
             raise ValueError(f"the message {message.key} has no id; only `send` puts a new message into the outbox")
-        self._connection.execute(update(_OUTBOX).where(_OUTBOX.c.id == message.id).values(outgoing_values(message)))
+        values = outgoing_values(message)
+        self._connection.execute(_THIS_MESSAGE, {"this": values.pop("id"), **values})
 
     def outgoing(self, message_id: int) -> Outgoing | None:
         """Give one message of the outbox."""
-        row = self._one(select(_OUTBOX).where(_OUTBOX.c.id == message_id))
+        row = self._one(_MESSAGE, sought=message_id)
         return outgoing_from(row) if row else None
 
     def outgoing_of(self, sale_id: str) -> list[Outgoing]:
         """Give all messages of a sale, oldest first."""
-        query = select(_OUTBOX).where(_OUTBOX.c.sale_id == sale_id).order_by(_OUTBOX.c.id)
-        return [outgoing_from(row) for row in self._all(query)]
+        return [outgoing_from(row) for row in self._all(_MESSAGES_OF, sought=sale_id)]
 
     def question_of(self, conversation_id: str, turn: int) -> Outgoing | None:
         """Give the message that asked a question."""

@@ -15,7 +15,7 @@ from storage.mapping import (
     sale_from,
     sale_values,
 )
-from storage.statements import NEW_CUSTOMERS, Statements
+from storage.statements import NEW_CUSTOMERS, Statements, sought
 from storage.tables import metadata
 
 _CUSTOMERS = metadata.tables["customers"]
@@ -33,6 +33,14 @@ def _locked(query: Select[Any]) -> Select[Any]:
     return query.with_for_update(key_share=True)
 
 
+_CUSTOMER = _locked(sought(_CUSTOMERS.c.id))
+_CUSTOMER_BY_CHAT = _locked(sought(_CUSTOMERS.c.chat_id))
+_SALE = sought(_SALES.c.id)
+_SALES_OF = sought(_SALES.c.customer_id).order_by(_SALES.c.latest_at.desc().nulls_last(), _SALES.c.id.desc())
+_PROMISES_OF = sought(_PROMISES.c.sale_id).order_by(_PROMISES.c.id)
+_LINK_TOKEN = _locked(sought(_LINK_TOKENS.c.hash))
+
+
 class SaleStatements(Statements):
     """Implements the part of `bot.ports.store.UnitOfWork` that is about sales and whose they are."""
 
@@ -42,18 +50,17 @@ class SaleStatements(Statements):
         There is no row to lock for a customer who is yet unknown, so the name is locked: of two processes that are
         about to store the same new customer, the second then finds what the first stored.
         """
-        query = _locked(select(_CUSTOMERS).where(_CUSTOMERS.c.id == customer_id))
-        row = self._one(query)
+        row = self._one(_CUSTOMER, sought=customer_id)
         if row is None and self._has_row_locks:
             self._connection.execute(
                 select(func.pg_advisory_xact_lock(func.hashtextextended(customer_id, NEW_CUSTOMERS)))
             )
-            row = self._one(query)
+            row = self._one(_CUSTOMER, sought=customer_id)
         return customer_from(row) if row else None
 
     def customer_by_chat(self, chat_id: int) -> Customer | None:
         """Give the customer who linked this chat, locked."""
-        row = self._one(_locked(select(_CUSTOMERS).where(_CUSTOMERS.c.chat_id == chat_id)))
+        row = self._one(_CUSTOMER_BY_CHAT, sought=chat_id)
         return customer_from(row) if row else None
 
     def put_customer(self, customer: Customer) -> None:
@@ -62,14 +69,12 @@ class SaleStatements(Statements):
 
     def sale(self, sale_id: str) -> Sale | None:
         """Give the sale."""
-        row = self._one(select(_SALES).where(_SALES.c.id == sale_id))
+        row = self._one(_SALE, sought=sale_id)
         return sale_from(row) if row else None
 
     def sales_of(self, customer_id: str) -> list[Sale]:
         """Give the customer's sales, newest first (by their latest event, then id)."""
-        query = select(_SALES).where(_SALES.c.customer_id == customer_id)
-        newest_first = query.order_by(_SALES.c.latest_at.desc().nulls_last(), _SALES.c.id.desc())
-        return [sale_from(row) for row in self._all(newest_first)]
+        return [sale_from(row) for row in self._all(_SALES_OF, sought=customer_id)]
 
     def put_sale(self, sale: Sale) -> None:
         """Store the sale."""
@@ -77,8 +82,7 @@ class SaleStatements(Statements):
 
     def promises_of(self, sale_id: str) -> list[Promise]:
         """Give the promises of a sale in the order of their ids."""
-        query = select(_PROMISES).where(_PROMISES.c.sale_id == sale_id).order_by(_PROMISES.c.id)
-        return [promise_from(row) for row in self._all(query)]
+        return [promise_from(row) for row in self._all(_PROMISES_OF, sought=sale_id)]
 
     def put_promise(self, promise: Promise) -> None:
         """Store the promise (key: sale and id)."""
@@ -86,7 +90,7 @@ class SaleStatements(Statements):
 
     def link_token(self, token_hash: str) -> LinkToken | None:
         """Give the token with this hash, locked."""
-        row = self._one(_locked(select(_LINK_TOKENS).where(_LINK_TOKENS.c.hash == token_hash)))
+        row = self._one(_LINK_TOKEN, sought=token_hash)
         return link_token_from(row) if row else None
 
     def put_link_token(self, token: LinkToken) -> None:

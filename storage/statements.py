@@ -4,6 +4,7 @@ Core statements over the tables of `storage.tables`. No commit here: a part work
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -14,6 +15,7 @@ from sqlalchemy import (
     Select,
     Table,
     Text,
+    bindparam,
     cast,
     false,
     func,
@@ -42,39 +44,65 @@ def is_any(column: Column[Any], *words: str) -> ColumnElement[bool]:
     return or_(false(), *(column == literal(word, Text, literal_execute=True) for word in words))
 
 
+def sought(column: Column[Any]) -> Select[Any]:
+    """Give the query for the rows of a table whose `column` is what `Statements` is then asked for.
+
+    Built once and asked often: to build a statement costs SQLAlchemy more than to run it.
+    """
+    return select(column.table).where(column == bindparam("sought"))
+
+
+@cache
+def _insert_into(table: Table, dialect: str) -> sqlite.Insert | postgresql.Insert:
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+
+
+@cache
+def _keeping_first(table: Table, dialect: str, key: tuple[str, ...]) -> sqlite.Insert | postgresql.Insert:
+    return _insert_into(table, dialect).on_conflict_do_nothing(index_elements=key)
+
+
+@cache
+def _replacing(table: Table, dialect: str) -> sqlite.Insert | postgresql.Insert:
+    statement = _insert_into(table, dialect)
+    rest = {each.name: statement.excluded[each.name] for each in table.c if not each.primary_key}
+    return statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=rest)
+
+
 class Statements:
     """One part of a transaction: reads and writes on one connection."""
 
     def __init__(self, connection: Connection) -> None:
         """Work on `connection`, in the transaction that is open there."""
         self._connection = connection
-        self._has_row_locks = connection.dialect.name == "postgresql"
-
-    def _insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
-        return postgresql.insert(table) if self._has_row_locks else sqlite.insert(table)
+        self._dialect = connection.dialect.name
+        self._has_row_locks = self._dialect == "postgresql"
 
     def _upsert(self, table: Table, row: Mapping[str, Any]) -> None:
         """Store a whole row under its primary key."""
-        statement = self._insert(table)
-        rest = {name: statement.excluded[name] for name in row if not table.c[name].primary_key}
-        self._connection.execute(
-            statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=rest), dict(row)
-        )
+        self._connection.execute(_replacing(table, self._dialect), dict(row))
+
+    def _add_once(self, table: Table, row: Mapping[str, Any], *key: str) -> None:
+        """Store a row, but leave the one that is there under the same `key`."""
+        self._connection.execute(_keeping_first(table, self._dialect, key), dict(row))
+
+    def _insert_once(self, table: Table, *key: str) -> sqlite.Insert | postgresql.Insert:
+        return _keeping_first(table, self._dialect, key)
 
     def _add(self, table: Table, row: Mapping[str, Any]) -> None:
-        self._connection.execute(table.insert(), dict(row))
+        self._connection.execute(_insert_into(table, self._dialect), dict(row))
 
-    def _one(self, query: Select[Any]) -> RowMapping | None:
-        return self._connection.execute(query).mappings().one_or_none()
+    def _one(self, query: Select[Any], **asked: Any) -> RowMapping | None:
+        return self._connection.execute(query, asked).mappings().one_or_none()
 
-    def _all(self, query: Select[Any]) -> Sequence[RowMapping]:
-        return self._connection.execute(query).mappings().all()
+    def _all(self, query: Select[Any], **asked: Any) -> Sequence[RowMapping]:
+        return self._connection.execute(query, asked).mappings().all()
 
     def _own_lanes(self, lanes: Sequence[str], namespace: int, *, enough: int) -> set[str]:
         """Lock lanes that nobody else works on, until `enough` rows stand in ours or all were tried; never waits.
 
-        The locks last until the transaction ends. Whoever gets a lane sees, in the next statement, all that its last holder
-        committed. On SQLite, where the transaction is the lock, all lanes are ours.
+        The locks last until the transaction ends. Whoever gets a lane sees, in the next statement, all that its last
+        holder committed. On SQLite, where the transaction is the lock, all lanes are ours.
 
         Args:
             lanes: the lane of each row that is wanted, in the order of the rows.

@@ -194,7 +194,7 @@ def flows_check(
     ] = None,
 ) -> None:
     """Check flows: every finding with file, line and column, and what to do about it."""
-    from bot.cli.flows import check_files
+    from bot.cli.flow_files import check_files
 
     raise typer.Exit(check_files(files or []))
 

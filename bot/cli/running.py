@@ -15,7 +15,14 @@ from bot.cli.opening import make_new_database
 from bot.cli.terminal import say
 from bot.errors import FollowUpError
 from bot.settings import Settings
-from storage.database import migrate
+from storage.database import migrate, open_database, parse_url
+
+_STATES = {
+    "empty": "no tables yet",
+    "old": "tables of an older version",
+    "current": "tables of this version",
+    "newer": "tables of a newer version",
+}
 
 
 def run_service() -> None:
@@ -62,4 +69,11 @@ def migrate_database() -> None:
     Raises:
         ConfigurationError: the database does not answer, or is newer than this program.
     """
-    migrate(Settings.load().database_url, progress=say)
+    url = Settings.load().database_url
+    database = open_database(url)
+    try:
+        before = database.schema_state()
+    finally:
+        database.close()
+    say(f"{parse_url(url).render_as_string(hide_password=True)}: {_STATES[before]}")
+    migrate(url, progress=say)

@@ -78,7 +78,7 @@ def channel(text: str) -> str:
 
     Source: https://api.slack.com/types/conversation (ids; names are lower case, 80 characters at most; read 2025-11).
     """
-    if not re.fullmatch(r"[CG][A-Z0-9]{2,}|#[^\s#A-Z.,]{1,80}", text):
+    if not re.fullmatch(r"[CG][A-Za-z0-9_]{2,}|#[^\s#A-Z.,]{1,80}", text):
         msg = (
             f"{text!r} is not a Slack channel; write its id (C0123ABCD), or its name in quotation marks with # in front"
         )
@@ -88,7 +88,7 @@ def channel(text: str) -> str:
 
 def slack_user(text: str) -> str:
     """Read a Slack user id."""
-    if not re.fullmatch(r"[UW][A-Z0-9]{2,}", text):
+    if not re.fullmatch(r"[UW][A-Za-z0-9_]{2,}", text):
         msg = f"{text!r} is not a Slack user id; copy the member ID from the profile in Slack, it begins with U or W"
         raise ValueError(msg)
     return text

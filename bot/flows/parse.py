@@ -6,13 +6,10 @@ and folders (`bot.adapters.flow_files`), and taste (`bot.flows.check` says wheth
 
 import hashlib
 import json
-import re
-from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
-from typing import TypeVar
 
-from bot.durations import Duration, parse_duration
+from bot.durations import Duration
 from bot.errors import FlowError
 from bot.flows.model import (
     END,
@@ -27,11 +24,11 @@ from bot.flows.model import (
     Say,
     Silence,
     Step,
-    Texts,
     Trigger,
     Wait,
 )
-from bot.flows.yaml_tree import Entry, Mapping, Node, Scalar, Sequence, did_you_mean, read_tree
+from bot.flows.yaml_tree import Entry, Mapping, Node, Scalar, did_you_mean, read_tree
+from bot.flows.yaml_values import ValueReader
 
 SALE_EVENTS = (
     "order.placed",
@@ -63,10 +60,6 @@ _STEP_KEYS = {
 _CHOICE_KEYS = ("label", "factors", "touchpoint", "next", "completes", "unhappy")
 _ITEM_FIELDS = ("first_use_after",)
 _OUTCOMES = ("answered", "silent")
-_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
-_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
-
-T = TypeVar("T")
 
 
 def parse_flow(text: str, *, file: str) -> Flow:
@@ -116,116 +109,29 @@ class _Target:
     name: str | None
 
 
-class _Reader:
-    """Reads one tree, noting every error and going on; what is returned beside an error is thrown away."""
+class _Reader(ValueReader):
+    """Reads one flow; its steps are known by name first, so that every `next` can be looked up."""
 
     def __init__(self, file: str) -> None:
-        self._file = file
-        self.errors: list[FlowError] = []
+        super().__init__(file)
         self._step_names: tuple[str, ...] = ()
-
-    # -- noting errors and reading single values ------------------------------------------------------------------
-
-    def _wrong(self, node: Node, reason: str, hint: str = "") -> None:
-        place = node.place
-        self.errors.append(FlowError(reason, file=self._file, line=place.line, column=place.column, hint=hint))
-
-    def _mapping(self, node: Node | None, what: str, keys: Collection[str]) -> Mapping | None:
-        """Return `node` if it is a mapping, refusing keys that are not known there."""
-        if not isinstance(node, Mapping):
-            if node is not None:
-                self._wrong(node, f"{what} must be a list of 'key: value'", f"keys: {', '.join(keys)}")
-            return None
-        for entry in node.entries.values():
-            if entry.key.text not in keys:
-                hint = did_you_mean(entry.key.text, keys)
-                self._wrong(entry.key, f"{what} knows no key {entry.key.text!r}", hint)
-        return node
-
-    def _required(self, mapping: Mapping, key: str, what: str, hint: str) -> Node | None:
-        found = mapping.get(key)
-        if found is None:
-            self._wrong(mapping, f"{what} lacks {key!r}", hint)
-        return found
-
-    def _text(self, node: Node | None, what: str) -> str | None:
-        if node is None:
-            return None
-        if not isinstance(node, Scalar) or not node.text.strip():
-            self._wrong(node, f"{what} must be a text")
-            return None
-        return node.text.strip()
-
-    def _one_of(self, node: Node | None, what: str, known: Collection[str]) -> str | None:
-        text = self._text(node, what)
-        if node is not None and text is not None and text not in known:
-            self._wrong(node, f"{what} cannot be {text!r}", did_you_mean(text, known))
-            return None
-        return text
-
-    def _truth(self, node: Node | None, what: str) -> bool | None:
-        text = self._one_of(node, what, ("true", "false"))
-        return None if text is None else text == "true"
-
-    def _duration(self, node: Node | None, what: str) -> Duration | None:
-        text = self._text(node, what)
-        if node is None or text is None:
-            return None
-        try:
-            return parse_duration(text)
-        except ValueError as error:
-            self._wrong(node, f"{what}: {error}", "for example 2d")
-            return None
-
-    def _word(self, node: Node | None, what: str) -> str | None:
-        text = self._text(node, what)
-        if node is not None and text is not None and not _WORD.fullmatch(text):
-            self._wrong(
-                node,
-                f"{what} {text!r} is not a plain word",
-                "letters, digits, _ and -; it begins with a letter, at most 64 characters",
-            )
-            return None
-        return text
-
-    def _texts(self, node: Node | None, what: str) -> Texts | None:
-        """Read a text per language; a plain text is English."""
-        if node is None or isinstance(node, Scalar):
-            text = self._text(node, what)
-            return None if text is None else {"en": text}
-        if not isinstance(node, Mapping) or not node.entries:
-            self._wrong(node, f"{what} must be a text per language", 'for example { en: "Yes" }')
-            return None
-        found = {}
-        for entry in node.entries.values():
-            if not _LANGUAGE.fullmatch(entry.key.text):
-                hint = "use codes such as en, da, pt-BR"
-                self._wrong(entry.key, f"{entry.key.text!r} is not a language code", hint)
-            text = self._text(entry.value, f"{what} in {entry.key.text!r}")
-            if text is not None:
-                found[entry.key.text] = text
-        return found
-
-    def _each(self, node: Node, read: Callable[[Node], T | None]) -> list[T]:
-        nodes = node.items if isinstance(node, Sequence) else [node]
-        return [found for one in nodes if (found := read(one)) is not None]
 
     # -- the flow -------------------------------------------------------------------------------------------------
 
     def flow(self, tree: Node) -> Flow | None:
-        top = self._mapping(tree, "a flow", _FLOW_KEYS)
+        top = self.mapping(tree, "a flow", _FLOW_KEYS)
         if top is None:
             return None
-        name = self._word(self._required(top, "flow", "the flow", "give it a name"), "the name")
+        name = self.word(self.required(top, "flow", "the flow", "give it a name"), "the name")
         known = tuple(purpose.value for purpose in Purpose)
         hint = f"one of {', '.join(known)}: what consent it needs"
-        purpose = self._one_of(self._required(top, "purpose", "the flow", hint), "purpose", known)
-        expires = self._duration(top.get("expires"), "expires") or DEFAULT_EXPIRES
+        purpose = self.one_of(self.required(top, "purpose", "the flow", hint), "purpose", known)
+        expires = self.duration(top.get("expires"), "expires") or DEFAULT_EXPIRES
         if expires.is_zero() and (node := top.get("expires")) is not None:
-            self._wrong(node, "expires cannot be zero", "for example 45d")
-        once = self._truth(top.get("once"), "once")
+            self.wrong(node, "expires cannot be zero", "for example 45d")
+        once = self.truth(top.get("once"), "once")
         steps = self._steps(top)
-        start = self._required(top, "start", "the flow", "for example { on: order.delivered }")
+        start = self.required(top, "start", "the flow", "for example { on: order.delivered }")
         triggers = self._triggers(start) if start is not None else []
         if name is None or purpose is None or self.errors:
             return None
@@ -239,20 +145,20 @@ class _Reader:
         )
 
     def _triggers(self, node: Node) -> list[Trigger]:
-        found = [trigger for group in self._each(node, self._start) for trigger in group]
+        found = [trigger for group in self.each(node, self._start) for trigger in group]
         if not found and not self.errors:
-            self._wrong(node, "the flow starts on nothing", f"on: {', '.join(SALE_EVENTS)}")
+            self.wrong(node, "the flow starts on nothing", f"on: {', '.join(SALE_EVENTS)}")
         return found
 
     def _start(self, node: Node) -> list[Trigger]:
-        start = self._mapping(node, "start", _START_KEYS)
+        start = self.mapping(node, "start", _START_KEYS)
         if start is None:
             return []
-        on = self._required(start, "on", "start", "an event such as order.delivered")
-        events = self._each(on, lambda one: self._one_of(one, "on", SALE_EVENTS)) if on is not None else []
+        on = self.required(start, "on", "start", "an event such as order.delivered")
+        events = self.each(on, lambda one: self.one_of(one, "on", SALE_EVENTS)) if on is not None else []
         unless_node = start.get("unless")
         unless = (
-            self._each(unless_node, lambda one: self._one_of(one, "unless", UNLESS_EVENTS))
+            self.each(unless_node, lambda one: self.one_of(one, "unless", UNLESS_EVENTS))
             if unless_node is not None
             else []
         )
@@ -264,32 +170,32 @@ class _Reader:
 
     def _start_after(self, node: Node | None) -> tuple[Duration, str | None]:
         if not isinstance(node, Mapping):
-            return self._duration(node, "after") or Duration(), None
-        after = self._mapping(node, "after", ("item", "default"))
+            return self.duration(node, "after") or Duration(), None
+        after = self.mapping(node, "after", ("item", "default"))
         if after is None:
             return Duration(), None
-        item = self._required(after, "item", "after", f"one of {', '.join(_ITEM_FIELDS)}")
-        default = self._required(after, "default", "after", "for items that say nothing: 7d")
+        item = self.required(after, "item", "after", f"one of {', '.join(_ITEM_FIELDS)}")
+        default = self.required(after, "default", "after", "for items that say nothing: 7d")
         return (
-            self._duration(default, "default") or Duration(),
-            self._one_of(item, "item", _ITEM_FIELDS),
+            self.duration(default, "default") or Duration(),
+            self.one_of(item, "item", _ITEM_FIELDS),
         )
 
     # -- steps ----------------------------------------------------------------------------------------------------
 
     def _steps(self, top: Mapping) -> dict[str, Step]:
-        node = self._required(top, "steps", "the flow", "at least one step")
+        node = self.required(top, "steps", "the flow", "at least one step")
         if node is None:
             return {}
         if not isinstance(node, Mapping) or not node.entries:
-            self._wrong(node, "steps must be a list of 'name: step'")
+            self.wrong(node, "steps must be a list of 'name: step'")
             return {}
         self._step_names = tuple(node.entries)
         found = {}
         for name, entry in node.entries.items():
-            self._word(entry.key, "the name of a step")
+            self.word(entry.key, "the name of a step")
             if name == END:
-                self._wrong(entry.key, "no step can be called 'end'", "choose another name")
+                self.wrong(entry.key, "no step can be called 'end'", "choose another name")
             step = self._step(entry)
             if step is not None:
                 found[name] = step
@@ -299,7 +205,7 @@ class _Reader:
         name, node = entry.key.text, entry.value
         kinds = [kind for kind in _STEP_KEYS if isinstance(node, Mapping) and kind in node.entries]
         if not isinstance(node, Mapping) or len(kinds) != 1:
-            self._wrong(
+            self.wrong(
                 entry.key,
                 f"step {name!r} must have exactly one of ask, say, wait, end"
                 + (f"; it has {' and '.join(kinds)}" if kinds else ""),
@@ -307,26 +213,26 @@ class _Reader:
             )
             return None
         kind = kinds[0]
-        self._mapping(node, f"step {name!r} ({kind})", _STEP_KEYS[kind])
-        content = self._required(node, kind, f"step {name!r}", "it cannot be empty")
+        self.mapping(node, f"step {name!r} ({kind})", _STEP_KEYS[kind])
+        content = self.required(node, kind, f"step {name!r}", "it cannot be empty")
         following = self._target(node.get("next")).name
         following = None if following == END else following
         match kind:
             case "ask":
                 return self._ask(name, node, content, following)
             case "say":
-                return Say(name, self._texts(content, "say") or {}, following)
+                return Say(name, self.texts(content, "say") or {}, following)
             case "wait":
-                return Wait(name, self._duration(content, "wait") or Duration(), following)
+                return Wait(name, self.duration(content, "wait") or Duration(), following)
             case _:
-                return End(name, self._one_of(content, "end", _OUTCOMES) or "answered")
+                return End(name, self.one_of(content, "end", _OUTCOMES) or "answered")
 
     def _target(self, node: Node | None) -> _Target:
         """Read the name of a step that must be there, or `end`."""
-        text = self._text(node, "next")
+        text = self.text(node, "next")
         if node is not None and text is not None and text not in {END, *self._step_names}:
             hint = did_you_mean(text, (*self._step_names, END))
-            self._wrong(node, f"there is no step {text!r}", hint)
+            self.wrong(node, f"there is no step {text!r}", hint)
         return _Target(text)
 
     def _ask(self, name: str, node: Mapping, content: Node | None, following: str | None) -> Ask:
@@ -335,92 +241,92 @@ class _Reader:
         if isinstance(choices_node, Mapping):
             choices = [self._choice(entry, following) for entry in choices_node.entries.values()]
         elif choices_node is not None:
-            self._wrong(choices_node, "choices must be a list of 'name: choice'")
+            self.wrong(choices_node, "choices must be a list of 'name: choice'")
         touchpoint = node.get("touchpoint")
         return Ask(
             name=name,
-            texts=self._texts(content, "ask") or {},
+            texts=self.texts(content, "ask") or {},
             choices=tuple(choices),
             silence=self._silence(node.get("silence")),
             remind=self._remind(node.get("remind")),
             next=following,
-            touchpoint=self._word(touchpoint, "touchpoint"),
+            touchpoint=self.word(touchpoint, "touchpoint"),
         )
 
     def _silence(self, node: Node | None) -> Silence:
-        silence = self._mapping(node, "silence", ("after", "next"))
+        silence = self.mapping(node, "silence", ("after", "next"))
         if silence is None:
             return Silence(DEFAULT_SILENCE)
         hint = "how long after the question, for example 7d"
-        after = self._required(silence, "after", "silence", hint)
-        duration = self._duration(after, "after")
+        after = self.required(silence, "after", "silence", hint)
+        duration = self.duration(after, "after")
         if after is not None and duration is not None and duration.is_zero():
-            self._wrong(after, "silence after no time at all answers for the customer", hint)
+            self.wrong(after, "silence after no time at all answers for the customer", hint)
         following = self._target(silence.get("next")).name
         return Silence(duration or DEFAULT_SILENCE, None if following == END else following)
 
     def _remind(self, node: Node | None) -> Remind | None:
-        remind = self._mapping(node, "remind", ("after", "times", "text"))
+        remind = self.mapping(node, "remind", ("after", "times", "text"))
         if remind is None:
             return None
-        after = self._required(remind, "after", "remind", "for example 3d")
-        duration = self._duration(after, "after")
+        after = self.required(remind, "after", "remind", "for example 3d")
+        duration = self.duration(after, "after")
         if after is not None and duration is not None and duration.is_zero():
-            self._wrong(after, "a reminder cannot come at once", "for example 3d")
+            self.wrong(after, "a reminder cannot come at once", "for example 3d")
         hint = "at most two reminders, and none after a reply"
         times_node = remind.get("times")
-        times = self._text(times_node, "times")
+        times = self.text(times_node, "times")
         if times_node is not None and times not in {"1", "2"}:
-            self._wrong(times_node, f"times must be 1 or {MAX_REMINDER_TIMES}", hint)
-        texts = self._texts(remind.get("text"), "text")
+            self.wrong(times_node, f"times must be 1 or {MAX_REMINDER_TIMES}", hint)
+        texts = self.texts(remind.get("text"), "text")
         return Remind(duration or DEFAULT_SILENCE, 2 if times == "2" else 1, texts)
 
     # -- choices --------------------------------------------------------------------------------------------------
 
     def _choice(self, entry: Entry, step_next: str | None) -> Choice:
         name, node = entry.key.text, entry.value
-        self._word(entry.key, "the name of a choice")
+        self.word(entry.key, "the name of a choice")
         if isinstance(node, Scalar):
-            return Choice(name, self._texts(node, "label") or {}, step_next)
-        choice = self._mapping(node, f"choice {name!r}", _CHOICE_KEYS)
+            return Choice(name, self.texts(node, "label") or {}, step_next)
+        choice = self.mapping(node, f"choice {name!r}", _CHOICE_KEYS)
         if choice is None:
             return Choice(name, {})
-        label = self._required(choice, "label", f"choice {name!r}", "what stands on the button")
+        label = self.required(choice, "label", f"choice {name!r}", "what stands on the button")
         factors = self._factors(choice.get("factors"))
         target = self._target(choice.get("next")).name
         if target is None or (target == END and step_next is None):
             target = step_next
-        completes = self._truth(choice.get("completes"), "completes") or False
+        completes = self.truth(choice.get("completes"), "completes") or False
         return Choice(
             name=name,
-            label=self._texts(label, "label") or {},
+            label=self.texts(label, "label") or {},
             next=target,
             factors=factors,
-            touchpoint=self._word(choice.get("touchpoint"), "touchpoint"),
+            touchpoint=self.word(choice.get("touchpoint"), "touchpoint"),
             completes=completes,
             unhappy=self._unhappy(choice, factors, completes=completes),
         )
 
     def _factors(self, node: Node | None) -> dict[Factor, float]:
-        factors = self._mapping(node, "factors", tuple(factor.value for factor in Factor))
+        factors = self.mapping(node, "factors", tuple(factor.value for factor in Factor))
         found: dict[Factor, float] = {}
         for name, entry in factors.entries.items() if factors is not None else ():
-            text = self._text(entry.value, name)
+            text = self.text(entry.value, name)
             try:
                 value = float(text or "")
             except ValueError:
                 value = -1.0
             if not 0 <= value <= 1:
-                self._wrong(entry.value, f"{name} must be a number from 0 to 1", "0, 0.5 or 1")
+                self.wrong(entry.value, f"{name} must be a number from 0 to 1", "0, 0.5 or 1")
             elif name in set(Factor):
                 found[Factor(name)] = value
         return found
 
     def _unhappy(self, choice: Mapping, factors: dict[Factor, float], *, completes: bool) -> bool:
         node = choice.get("unhappy")
-        stated = self._truth(node, "unhappy")
+        stated = self.truth(node, "unhappy")
         if stated is False and node is not None and 0 in factors.values():
-            self._wrong(
+            self.wrong(
                 node,
                 "a factor of 0 is an unhappy reply, whatever the words",
                 "leave 'unhappy' out, or give the factor another value",
@@ -428,7 +334,7 @@ class _Reader:
         worst = min(factors.values(), default=1.0)
         unhappy = worst <= UNHAPPY_AT_MOST if stated is None else stated
         if unhappy and completes:
-            self._wrong(
+            self.wrong(
                 choice,
                 "an unhappy reply cannot complete the sale",
                 "leave 'completes' out, or say 'unhappy: false' where no factor is 0",

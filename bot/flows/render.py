@@ -159,7 +159,8 @@ def faults(template: str, *, more: Mapping[str, tuple[str, ...]] | None = None) 
         return [f"the text cannot be read: {error.message or error}"]
     except RecursionError:
         return ["the text is nested too deep"]
-    return [*_shape_faults(tree), *_name_faults(tree, {**VARIABLES, **(more or {})})]
+    found = [*_shape_faults(tree), *_name_faults(tree, {**VARIABLES, **(more or {})})]
+    return list(dict.fromkeys(found))
 
 
 def _shape_faults(tree: nodes.Template) -> Iterator[str]:

@@ -98,7 +98,7 @@ Node: TypeAlias = Scalar | Sequence | Mapping
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return a hint for a word that is not known: the nearest one, or all there are."""
-    choices = list(known)
+    choices = list(dict.fromkeys(known))
     near = difflib.get_close_matches(word, choices, n=1)
     if near:
         return f"did you mean {near[0]!r}?"

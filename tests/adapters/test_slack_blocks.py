@@ -121,8 +121,8 @@ def test_a_customers_words_call_nobody():
 
 
 def test_mentions_of_our_own_survive_and_nothing_else_does():
-    """Both ways of naming a user become a mention; every other sign of Slack's is escaped."""
-    assert blocks.mrkdwn("{user:U1} and <@W2>: a < b & <!here>") == "<@U1> and <@W2>: a &lt; b &amp; &lt;!here&gt;"
+    """Our way of naming a user becomes a mention; every sign of Slack's own, which anybody may type, is escaped."""
+    assert blocks.mrkdwn("{user:U1} and <@W2>: a < b & <!here>") == "<@U1> and &lt;@W2&gt;: a &lt; b &amp; &lt;!here&gt;"
 
 
 def test_the_longest_telegram_message_is_shown_whole():

@@ -123,7 +123,7 @@ async def test_a_line_stands_in_the_thread_with_its_mention(slack, poster):
 async def test_a_repeated_line_says_that_it_may_be_there_twice(slack, poster):
     """A line has nothing to be found by; so its repeat says so."""
     ts = await poster.deliver(card_row())
-    await poster.deliver(row("thread", 2, channel="C1", thread_ts=ts, text="Claimed", mention="U0001"))
+    await poster.deliver(row("thread", 2, channel="C1", thread_ts=ts, text="Claimed", mention="U0001", repeated=True))
     [reply] = slack.thread(slack.channel("C1").messages[0])
     assert reply.text == "<@U0001> Claimed (perhaps posted twice)"
 

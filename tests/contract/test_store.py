@@ -1,12 +1,13 @@
 """The door to storage, one suite for both databases: what `bot.ports.store` promises is kept by SQLite and PostgreSQL."""
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from sqlalchemy import event
@@ -30,6 +31,7 @@ from bot.ports.records import (
 )
 from bot.ports.store import UnitOfWork
 from storage.database import SqlDatabase, open_database
+from storage.tables import metadata
 
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -65,7 +67,17 @@ SALE = Sale(
     paused=True,
     extra={"note": "gift"},
 )
-STATE = State("asking", "arrived", 2, 3, 1, True, True, (Asked(1, "hello", True), Asked(2, "arrived")), "happy")
+STATE = State(
+    "asking",
+    "arrived",
+    turn=2,
+    visits=3,
+    reminded=1,
+    spoken=True,
+    unhappy=True,
+    asked=(Asked(1, "hello", answered=True), Asked(2, "arrived")),
+    outcome="happy",
+)
 CONVERSATION = Conversation(
     "v1", "1001/after_delivery", "1001", "c-7", "after_delivery", "abc123", STATE, NOW, NOW + HOUR, 2, "k1"
 )
@@ -329,8 +341,9 @@ def test_savepoint_undoes_only_what_is_inside(database: SqlDatabase) -> None:
         with pytest.raises(LookupError), unit.savepoint():
             unit.put_note("inside", "1")
             raise LookupError
+        (item,) = unit.new_incoming(1)
         with pytest.raises(IntegrityError), unit.savepoint():
-            unit.settle_incoming(unit.new_incoming(1)[0].id or 0, "no such state")
+            unit.settle_incoming(item.id or 0, "no such state")
         with unit.savepoint():
             unit.put_note("after", "1")
 
@@ -403,10 +416,9 @@ def test_deadlock_is_done_again(database: SqlDatabase) -> None:
             runs.append(first)
             unit.customer(first)
             if runs.count(first) == 1 and len(set(runs)) <= 2:
-                try:
+                # SQLite runs one after the other: there is nobody to wait for.
+                with contextlib.suppress(threading.BrokenBarrierError):
                     both_hold_one.wait(1)
-                except threading.BrokenBarrierError:
-                    pass  # SQLite runs one after the other: there is nobody to wait for
             unit.customer(second)
             unit.log(LogEntry(NOW, first, "deadlock"))
 
@@ -687,7 +699,7 @@ class Beside:
         self._is_open, self._may_end = threading.Event(), threading.Event()
         self.found: list[str] = []
 
-    def __enter__(self) -> "Beside":
+    def __enter__(self) -> Self:
         def hold(unit: UnitOfWork) -> None:
             self.found = keys(self._work(unit))
             self._is_open.set()
@@ -839,9 +851,9 @@ def database_is_sqlite(unit: Any) -> bool:
 
 def copy_rows(execute: Callable[[str], Any], numbers: str, table: str, changed: dict[str, str]) -> None:
     """Copy the one row of `table` once for each number, with some columns changed."""
-    columns = [column for column in execute(f"SELECT * FROM {table}").keys() if column != "id"]
+    columns = [each.name for each in metadata.tables[table].columns if each.name != "id"]
     values = ", ".join(changed.get(column, f"one.{column}") for column in columns)
-    execute(
+    execute(  # every part of it is written in this file
         f"INSERT INTO {table} ({', '.join(columns)}) {numbers}"
         f" SELECT {values} FROM n, (SELECT * FROM {table} LIMIT 1) AS one"
     )

@@ -88,7 +88,7 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.builds(Withdrawn, st.just("order.cancelled")),
 )
 histories = st.lists(events, max_size=14).map(lambda later: [Begun("a"), *later])
-quick = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def walk(flow: Flow, history: Sequence[Event]) -> list[tuple[State, Event, State, tuple[Effect, ...]]]:

@@ -59,7 +59,7 @@ LABELS: Mapping[str, str] = {
     HAND_OVER: "Hand over",
 }
 
-MENTION = re.compile(r"\{user:([UW][A-Z0-9]+)\}|<@([UW][A-Z0-9]+)>")
+MENTION = re.compile(r"\{user:([UW][A-Za-z0-9_]+)\}")
 
 
 # Text --------------------------------------------------------------------------------------------------------------
@@ -92,10 +92,10 @@ def fit(text: str, limit: int, *, more: str = "…", escaped: bool = False) -> s
 
 
 def mrkdwn(text: str) -> str:
-    """Escape `text`, all but its mentions: ``{user:U1}`` and ``<@U1>`` call that user, nothing else calls anybody."""
+    """Escape `text`, all but our own mentions: ``{user:U1}`` calls that user, nothing else calls anybody."""
     done, at = [], 0
     for mention in MENTION.finditer(text):
-        done += [escape(text[at : mention.start()]), f"<@{mention[1] or mention[2]}>"]
+        done += [escape(text[at : mention.start()]), f"<@{mention[1]}>"]
         at = mention.end()
     return "".join(done) + escape(text[at:])
 
@@ -160,7 +160,7 @@ def _heading(card: Card) -> str:
 def _status_lines(card: Card) -> list[Block]:
     lines = []
     if card.claimed_by:
-        lines.append(f"Claimed by {mrkdwn(f'<@{card.claimed_by}>')}")
+        lines.append(f"Claimed by {mrkdwn('{user:' + card.claimed_by + '}')}")
     if card.overdue:
         due = fit(card.due, 200, escaped=True)
         lines.append(f"⏰ *Overdue* – the first answer was due {due}")
@@ -212,7 +212,7 @@ def _buttons(card: Card) -> list[Block]:
 
 def _fallback(card: Card, said: str) -> str:
     state = STATES.get(card.status, card.status)
-    taken = f" by {mrkdwn(f'<@{card.claimed_by}>')}" if card.claimed_by and card.status == "claimed" else ""
+    taken = f" by {mrkdwn('{user:' + card.claimed_by + '}')}" if card.claimed_by and card.status == "claimed" else ""
     overdue = " ⏰ Overdue" if card.overdue else ""
     rest = f": {card.customer.strip() or 'a customer'}, order {card.sale_id} – “{said}”"
     return f"{state}{taken}{overdue}" + fit(rest, FALLBACK_MAX_CHARS, escaped=True)

@@ -127,8 +127,7 @@ class SlackPoster(Channel):
         for found in answer.get("messages") or []:
             theirs = found.get("metadata") or {}
             if (
-                found.get("bot_id")
-                and theirs.get("event_type") == EVENT_TYPE
+                theirs.get("event_type") == EVENT_TYPE
                 and theirs.get("event_payload") == metadata["event_payload"]
             ):
                 return str(found["ts"])
@@ -138,7 +137,7 @@ class SlackPoster(Channel):
         body = message.body
         content: dict[str, Any] = {
             "channel": _needed(body, "channel"),
-            "text": _line(body) + (PERHAPS_TWICE if message.attempts > 1 else ""),
+            "text": _line(body) + (PERHAPS_TWICE if body.get("repeated") else ""),
             "unfurl_links": False,
             "unfurl_media": False,
         }

@@ -1,0 +1,351 @@
+"""`aftersale sale show` and `aftersale why`: what happened to a sale, what happens next, and the one reason for each."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from bot.cli import log_words
+from bot.cli.opening import find_sale, opened
+from bot.cli.terminal import clock, grid, heading, say, short, show, write_json
+from bot.conversations import may_begin
+from bot.desk.states import Case
+from bot.messages import House, languages_for
+from bot.ports.records import Customer, LogEntry, Moment, Outgoing, Promise, Sale
+from bot.ports.store import UnitOfWork
+from bot.satisfaction import FACTORS, satisfaction
+
+_MESSAGE_NAMES: Mapping[str, str] = {
+    "question": "question",
+    "reminder": "reminder",
+    "notice": "notice",
+    "answer": "answer",
+    "system": "about the chat",
+    "staff_reply": "reply of staff",
+    "edit": "change of an earlier message",
+    "card": "case card",
+    "thread": "line in the case's thread",
+    "whisper": "hint to a member of staff",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the story: `who` did or said `what`."""
+
+    at: datetime
+    who: str
+    what: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """Something that is still to come: `at` is when (None: once `reason` no longer holds), with exactly one reason."""
+
+    at: datetime | None
+    what: str
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """One message, sent or not: its state, the one reason, and the next moment at which something happens (None: none)."""
+
+    what: str
+    state: str
+    reason: str
+    next_at: datetime | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """All that there is to tell about a sale."""
+
+    sale: Sale
+    customer: Customer
+    satisfaction: float | None
+    promises: Sequence[Promise]
+    cases: Sequence[Case]
+    story: Sequence[Line]
+    next: Sequence[Next]
+    why: Sequence[Why]
+
+
+def show_sale(sale_id: str, *, as_json: bool) -> None:
+    """Print the story of a sale.
+
+    Raises:
+        NotFound: there is no such sale.
+    """
+    with opened() as base:
+        told = base.database.run_now(lambda uow: gather(uow, base.house, sale_id, base.house.clock.now()))
+        if as_json:
+            write_json(told)
+        else:
+            _print(told, base.house)
+
+
+def show_why(sale_id: str, *, as_json: bool) -> None:
+    """Print for each message of a sale why it was sent or not, and the next moment.
+
+    Raises:
+        NotFound: there is no such sale.
+    """
+    with opened() as base:
+        told = base.database.run_now(lambda uow: gather(uow, base.house, sale_id, base.house.clock.now()))
+        at = clock(base.house.shop.time_zone)
+    if as_json:
+        write_json(told.why)
+        return
+    if not told.why:
+        say(f"No message of sale {sale_id} was sent or is planned: no flow begins on what happened to it.")
+        return
+    table = grid("message", "state", "next", "reason", header=True)
+    for each in told.why:
+        table.add_row(each.what, each.state, at(each.next_at), each.reason + (f"  “{each.text}”" if each.text else ""))
+    show(table)
+
+
+# Gathering --------------------------------------------------------------------------------------------------------
+
+
+def gather(uow: UnitOfWork, house: House, sale_id: str, now: datetime) -> Story:
+    """Read the story of a sale, its lines by time.
+
+    Raises:
+        NotFound: there is no such sale.
+    """
+    sale = find_sale(uow, sale_id)
+    customer = uow.customer(sale.customer_id) or Customer(sale.customer_id)
+    writer = log_words.Writer(
+        label=lambda flow, step, choice: _label(house, customer, flow, step, choice),
+        staff=lambda member: uow.note(f"staff:{member}") or member,
+        time=clock(house.shop.time_zone),
+    )
+    moments, messages = uow.moments_of(sale.id), uow.outgoing_of(sale.id)
+    return Story(
+        sale=sale,
+        customer=customer,
+        satisfaction=satisfaction(sale.factors),
+        promises=uow.promises_of(sale.id),
+        cases=uow.cases_of(sale.id),
+        story=[_line(writer, entry) for entry in uow.story_of(sale.id)],
+        next=coming(uow, house, sale, customer, now),
+        why=[
+            *(_why_message(uow, house, each, moments, now) for each in messages if each.kind != "edit"),
+            *(_why_moment(uow, house, each, sale, customer, now) for each in moments if _has_no_message(each)),
+        ],
+    )
+
+
+def _line(writer: log_words.Writer, entry: LogEntry) -> Line:
+    who, what = writer.words(entry)
+    return Line(entry.at, who, what, entry.kind)
+
+
+def _label(house: House, customer: Customer, flow: str, step: str, choice: str) -> str:
+    """Give what stood on the button that the customer tapped; its name where the flow has changed since."""
+    known = house.flows.flows.get(flow)
+    asked = known.steps.get(step) if known else None
+    labels = {each.name: each.label for each in getattr(asked, "choices", ())}.get(choice, {})
+    return next((labels[language] for language in languages_for(house, customer) if language in labels), choice)
+
+
+def coming(uow: UnitOfWork, house: House, sale: Sale, customer: Customer, now: datetime) -> list[Next]:
+    """Give what is planned, held or waits to be sent for a sale, by time; what has no time comes last."""
+    steps = [
+        Next(None if moment.state == "held" else moment.due_at, _moment_name(moment), moment.state, reason)
+        for moment in uow.moments_of(sale.id)
+        if moment.state in ("planned", "held")
+        for reason in [_moment_reason(uow, house, moment, sale, customer, now)]
+    ]
+    steps += [
+        Next(None if message.state == "held" else message.not_before, name, message.state, _waits(message, now))
+        for message in uow.outgoing_of(sale.id)
+        if message.state in ("waiting", "sending", "held")
+        for name in [f"{_MESSAGE_NAMES[message.kind]} “{short(message.body.get('text') or '', 40)}”"]
+    ]
+    return sorted(steps, key=lambda each: (each.at is None, each.at or now))
+
+
+def _moment_name(moment: Moment) -> str:
+    match moment.kind:
+        case "start":
+            return f"“{_spaced(moment.data['flow'])}” begins"
+        case "remind":
+            return "a reminder"
+        case "silence":
+            return "the question counts as unanswered"
+        case "wait":
+            return "the conversation goes on"
+        case "expire":
+            return "the conversation expires"
+        case "ladder":
+            return "the case climbs a rung"
+
+
+def _moment_reason(
+    uow: UnitOfWork, house: House, moment: Moment, sale: Sale, customer: Customer, now: datetime
+) -> str:
+    """Give the one reason of a moment: why it is held or dropped, or, where it is planned, what it was planned for."""
+    if moment.state != "planned":
+        return moment.reason or moment.state
+    if moment.kind != "start":
+        return {
+            "remind": "if no answer comes before",
+            "silence": "if no answer comes before",
+            "ladder": "if nobody answers the customer before",
+        }.get(moment.kind, "the flow says so")
+    flow = house.flows.flows.get(moment.data["flow"])
+    if flow is None:
+        return f"there is no flow {moment.data['flow']} any more"
+    obstacle = may_begin(house, flow, moment, sale, customer, uow, max(now, moment.due_at))
+    if obstacle is not None:
+        fate = "would be held" if obstacle[0] == "held" else "would be left out"
+        return f"{fate}: {obstacle[1]}"
+    return f"because of {moment.data['on']}"
+
+
+def _waits(message: Outgoing, now: datetime) -> str:
+    """Give the one reason why a message has not gone out yet."""
+    if message.reason:
+        return message.reason
+    if message.state == "sending":
+        return "it is on its way"
+    if message.not_before > now:
+        return "its time has not come"
+    return "it is next; it goes out while aftersale run runs"
+
+
+def _has_no_message(moment: Moment) -> bool:
+    """Tell whether nothing in the outbox speaks for this moment: a conversation that has not begun, or never will."""
+    return moment.kind == "start" and moment.state != "done"
+
+
+def _why_moment(
+    uow: UnitOfWork, house: House, moment: Moment, sale: Sale, customer: Customer, now: datetime
+) -> Why:
+    next_at = moment.due_at if moment.state == "planned" else None
+    reason = _moment_reason(uow, house, moment, sale, customer, now)
+    return Why(f"first of “{_spaced(moment.data['flow'])}”", moment.state, reason, next_at, "")
+
+
+def _why_message(
+    uow: UnitOfWork, house: House, message: Outgoing, moments: Sequence[Moment], now: datetime
+) -> Why:
+    next_at = message.not_before if message.state in ("waiting", "sending") else None
+    if message.state in ("sent", "unknown"):
+        timers = (
+            each.due_at
+            for each in moments
+            if each.conversation_id == message.conversation_id and each.state == "planned" and message.turn is not None
+            if each.data.get("turn") == message.turn
+        )
+        next_at = min(timers, default=None)
+    reason = _sent_because(uow, message, clock(house.shop.time_zone)) if message.state == "sent" else ""
+    if message.state in ("waiting", "sending"):
+        reason = _waits(message, now)
+    return Why(
+        _MESSAGE_NAMES[message.kind],
+        message.state,
+        reason or message.reason or message.state,
+        next_at,
+        short(message.body.get("text") or "", 50),
+    )
+
+
+def _sent_because(uow: UnitOfWork, message: Outgoing, at: Callable[[datetime | None], str]) -> str:
+    match message.kind:
+        case "answer" | "system":
+            cause = "the customer wrote or tapped"
+        case "staff_reply":
+            cause = "staff answered"
+        case "reminder":
+            cause = "no answer had come"
+        case "card" | "thread" | "whisper":
+            cause = "the case changed"
+        case _:
+            conversation = uow.conversation(message.conversation_id) if message.conversation_id else None
+            cause = f"the flow “{_spaced(conversation.flow)}” says so" if conversation else "the flow says so"
+    return f"{cause}; {at(message.sent_at)}"
+
+
+def _spaced(name: str) -> str:
+    return name.replace("_", " ")
+
+
+# Printing ---------------------------------------------------------------------------------------------------------
+
+
+def _print(told: Story, house: House) -> None:
+    at = clock(house.shop.time_zone)
+    say(f"Sale {told.sale.id}: {told.sale.summary or 'no summary'}", "bold")
+    _print_header(told, at)
+    if told.promises:
+        heading("Promises")
+        table = grid("state", "promise", "by whom")
+        marks = {"kept": "✔ kept", "broken": "✖ broken", "open": "· open"}
+        for promise in told.promises:
+            due = f", by {at(promise.due_at)}" if promise.due_at else ""
+            made = " / ".join(part for part in (promise.touchpoint, promise.made_by) if part)
+            table.add_row(marks[promise.state], f"{promise.text}{due}", made)
+        show(table)
+    heading("What happened")
+    table = grid("when", "who", "what")
+    for line in told.story:
+        table.add_row(at(line.at), line.who, line.what)
+    show(table)
+    print_coming(told.next, at)
+
+
+def _print_header(told: Story, at: Callable[[datetime | None], str]) -> None:
+    customer, sale = told.customer, told.sale
+    table = grid("name", "value")
+    table.add_row("customer", f"{customer.name or 'no name'} ({customer.id})")
+    if sale.items:
+        table.add_row("bought", ", ".join(_item(item) for item in sale.items))
+    table.add_row("stage", f"{sale.stage}, {at(sale.happened.get(sale.stage))}" + (", paused" if sale.paused else ""))
+    table.add_row("chat", _chat(customer, at))
+    said = ", ".join(f"{purpose}: {'yes' if allowed else 'no'}" for purpose, allowed in customer.consents.items())
+    table.add_row("agreed to", said or "– (not asked yet)")
+    factors = " × ".join(f"{name} {number(sale.factors.get(name))}" for name in FACTORS)
+    table.add_row("satisfaction", f"{number(told.satisfaction)} = {factors}")
+    complete = f"yes, the customer said so on {at(sale.confirmed_at)}" if sale.confirmed_at else "not yet"
+    table.add_row("complete", complete)
+    show(table)
+
+
+def print_coming(steps: Sequence[Next], at: Callable[[datetime | None], str]) -> None:
+    """Print what happens next and when, each with its one reason."""
+    heading("What happens next")
+    if not steps:
+        say("Nothing is planned.")
+        return
+    table = grid("when", "what", "why")
+    for step in steps:
+        table.add_row(at(step.at) if step.at else "held", short(step.what, 60), step.reason)
+    show(table)
+
+
+def _item(item: Mapping[str, Any]) -> str:
+    quantity = item.get("quantity", 1)
+    times = "" if quantity == 1 else f"{quantity:g} × "
+    return times + str(item.get("name") or item.get("sku") or "something")
+
+
+def _chat(customer: Customer, at: Callable[[datetime | None], str]) -> str:
+    if customer.chat_id is None:
+        return f"not linked → aftersale link SALE makes a link for {customer.name or 'the customer'}"
+    if customer.stopped_at:
+        return f"linked; the customer said /stop on {at(customer.stopped_at)}"
+    if customer.unreachable_at:
+        return f"linked; not reachable since {at(customer.unreachable_at)}"
+    return f"linked on {at(customer.linked_at)}"
+
+
+def number(value: float | None) -> str:
+    """Write a share from 0 to 1: ``0.5``; a dash where it is unknown, which is neither 0 nor 1."""
+    return "–" if value is None else f"{value:.2f}".rstrip("0").rstrip(".") or "0"
