@@ -46,6 +46,9 @@ from storage.database import SqlDatabase, open_database
 _log = structlog.get_logger("aftersale.app")
 
 BATCH = 100
+SLACK_PER_SECOND = 1.0
+"""How many messages a channel takes. Source: https://docs.slack.dev/apis/web-api/rate-limits (read 2026-11-22)."""
+
 USERNAME = "telegram.username"
 """Under which note the bot's user name is kept, so that links can be made while Telegram is down."""
 
@@ -60,6 +63,7 @@ class Program:
         channels: Mapping[str, Channel],
         translators: inbox.Translators,
         flow_files: FlowFiles | None = None,
+        slack_per_second: float = SLACK_PER_SECOND,
     ) -> None:
         """Put it together; nothing moves before `run` or one of the single steps. `flow_files` are watched, if given."""
         self.house, self.database, self._translators, self._flow_files = house, database, translators, flow_files
@@ -72,7 +76,7 @@ class Program:
             paces={
                 "telegram": Pacer(shop.messages_per_second),
                 "chat": Pacer(shop.per_chat_per_second, burst=3),
-                "slack": Pacer(1, burst=3),
+                "slack": Pacer(slack_per_second, burst=3),
             },
             on_error=self._fault,
         )
@@ -267,14 +271,17 @@ class Base:
 
 
 @contextlib.contextmanager
-def open_base(settings: Settings, *, clock: Clock | None = None, shop: Shop | None = None) -> Iterator[Base]:
-    """Open house and database, for commands that talk to nobody.
+def open_base(
+    settings: Settings, *, clock: Clock | None = None, shop: Shop | None = None, flow_files: FlowFiles | None = None
+) -> Iterator[Base]:
+    """Open house and database, for commands that talk to nobody. `flow_files` may be loaded already.
 
     Raises:
         ConfigurationError, FlowError: a setting, shop.yaml or the database cannot be used; the text says what to do.
     """
-    flows = FlowFiles(settings.flows_dir)
-    flows.load()
+    flows = flow_files or FlowFiles(settings.flows_dir)
+    if flow_files is None:
+        flows.load()
     house = House(shop or read_shop_file(settings.shop_file), flows, clock or SystemClock())
     database = open_database(settings.database_url)
     try:
@@ -310,23 +317,30 @@ class Service:
 
 @asynccontextmanager
 async def open_service(
-    settings: Settings, *, clock: Clock | None = None, shop: Shop | None = None
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    shop: Shop | None = None,
+    flow_files: FlowFiles | None = None,
+    slack_per_second: float = SLACK_PER_SECOND,
 ) -> AsyncIterator[Service]:
     """Open everything that `aftersale run` needs: adapters, doors and loops; closing finishes what is in flight.
+
+    A channel that cannot be reached keeps nothing else waiting: it is tried until it answers.
 
     Raises:
         ConfigurationError: something that only the operator can mend.
     """
     settings.require("telegram", "slack")
     async with AsyncExitStack() as stack:
-        base = stack.enter_context(open_base(settings, clock=clock, shop=shop))
+        base = stack.enter_context(open_base(settings, clock=clock, shop=shop, flow_files=flow_files))
         house, database = base.house, base.database
         token = _secret(settings.telegram_bot_token)
         bot = await stack.enter_async_context(connect(token, settings.telegram_api_base))
         poster = await stack.enter_async_context(_poster(settings))
         channels: dict[str, Channel] = {"telegram": TelegramMessenger(bot), "slack": poster}
         words = inbox.Translators(translate.translate, slack_words.translate)
-        program = Program(house, database, channels, words, base.flow_files)
+        program = Program(house, database, channels, words, base.flow_files, slack_per_second)
         slack = _slack_app(settings, program)
         watched: Watched = {}
         slack_http = None
@@ -358,7 +372,7 @@ async def open_service(
         address = await stack.enter_async_context(serve(web, settings.http_host, settings.http_port))
         running = asyncio.create_task(program.run())
         stack.push_async_callback(_stopped, program, running)
-        await _open_slack(stack, settings, slack, watched)
+        _open_slack(stack, settings, slack, watched)
         await _open_telegram(stack, settings, program, bot, watched)
         yield Service(program, address, problems)
 
@@ -405,14 +419,15 @@ def _slack_app(settings: Settings, program: Program) -> AsyncApp:
     )
 
 
-async def _open_slack(stack: AsyncExitStack, settings: Settings, slack: AsyncApp, watched: Watched) -> None:
+def _open_slack(stack: AsyncExitStack, settings: Settings, slack: AsyncApp, watched: Watched) -> None:
     if settings.slack_mode == "http":
         stack.push_async_callback(close_app, slack)
         return
     connection_ = SlackSocket(slack, _secret(settings.slack_app_token))
     watched["Slack"] = lambda: None if connection_.health.ok else connection_.health.said
     stack.push_async_callback(connection_.stop)
-    await connection_.start()
+    # Not waited for: while Slack is down, Telegram is served all the same.
+    stack.push_async_callback(_cancelled, asyncio.create_task(connection_.start()))
 
 
 async def _open_telegram(

@@ -26,7 +26,7 @@ from bot.flows.effects import (
     StopTimers,
     TellCase,
 )
-from bot.flows.engine import step
+from bot.flows.engine import label_of, step
 from bot.flows.events import Begun, Event, Media, Stopped, Tapped, TimerFired, Unreachable, Withdrawn, Wrote
 from bot.flows.model import Ask, Flow, Say
 from bot.flows.render import render
@@ -226,9 +226,9 @@ def stop(uow: UnitOfWork, house: House, customer: Customer, now: datetime) -> No
 
 
 def end_all(uow: UnitOfWork, house: House, sale: Sale, event: Event, now: datetime) -> None:
-    """Let something happen to every unfinished conversation of a sale."""
+    """Let something happen to every unfinished conversation of a sale; /stop also to finished ones, which a late tap may wake."""
     for conversation in uow.conversations_of(sale.id):
-        if conversation.state.status != "finished":
+        if conversation.state.status != "finished" or isinstance(event, Stopped):
             advance(uow, house, conversation, event, now)
 
 
@@ -304,7 +304,8 @@ class _Carrier:
             case RecordVerdict():
                 self._verdict(effect)
             case OpenCase():
-                self.case = cases.open_or_join(self.uow, self.house, self.sale, self.conversation, effect, self.now)
+                said = self._in_their_language(effect)
+                self.case = cases.open_or_join(self.uow, self.house, self.sale, self.conversation, said, self.now)
             case TellCase():
                 self._tell(effect)
             case StartTimer():
@@ -458,6 +459,14 @@ class _Carrier:
             elif kept == 0 and (concerned or (promise.due_at is not None and due)):
                 self.uow.put_promise(replace(promise, state="broken"))
         self.promises = self.uow.promises_of(self.sale.id)
+
+    def _in_their_language(self, effect: OpenCase) -> OpenCase:
+        """Quote a tapped label as the customer saw it."""
+        ask = self.flow.steps.get(effect.step)
+        for choice in ask.choices if isinstance(ask, Ask) else ():
+            if label_of(choice.label) == effect.said:
+                return replace(effect, said=render(choice.label, languages_for(self.house, self.customer), {}))
+        return effect
 
     def _tell(self, effect: TellCase) -> None:
         case = self.case or cases.open_of(self.uow, self.sale.id)

@@ -29,7 +29,7 @@ from bot.ports.inbound import (
     Reacted,
 )
 from bot.ports.orders import parse_order_event
-from bot.ports.records import Customer, Incoming, Json
+from bot.ports.records import Customer, Incoming, Json, Sale
 from bot.ports.store import UnitOfWork
 
 CONSENTS: Mapping[str, tuple[Purpose, ...]] = {
@@ -125,14 +125,27 @@ def _say(uow: UnitOfWork, house: House, customer: Customer, name: str, now: date
     write_to(uow, house, customer, kind="system", text=text, now=now, **more)  # type: ignore[arg-type]
 
 
-def _ask_consent(uow: UnitOfWork, house: House, customer: Customer, now: datetime) -> None:
-    context = context_for(house, customer, next(iter(uow.sales_of(customer.id)), None))
-    buttons = [
-        (phrase(house, customer, name, context), data)
-        for name, data in (("consent_all", "c:all"), ("consent_service", "c:service"), ("consent_none", "c:none"))
-    ]
-    text = phrase(house, customer, "hello_consent", context)
+def _ask_consent(
+    uow: UnitOfWork, house: House, customer: Customer, sale: Sale | None, question: str, now: datetime
+) -> None:
+    context = context_for(house, customer, sale)
+    buttons = [(phrase(house, customer, name, context), f"c:{name.removeprefix('consent_')}") for name in _ANSWERS]
+    text = phrase(house, customer, question, context)
     write_to(uow, house, customer, kind="system", text=text, now=now, buttons=buttons)
+
+
+_ANSWERS = ("consent_all", "consent_service", "consent_none")
+
+
+def _welcome(uow: UnitOfWork, house: House, customer: Customer, sale: Sale | None, now: datetime) -> None:
+    """Greet somebody who has just linked a sale; who agreed before is not asked again."""
+    agreed = [purpose for purpose, may in customer.consents.items() if may]
+    if not agreed:
+        _ask_consent(uow, house, customer, sale, "hello_consent", now)
+        return
+    _say(uow, house, customer, "consent_thanks_all" if Purpose.RESULT in agreed else "consent_thanks_service", now)
+    for each in uow.sales_of(customer.id):
+        uow.release_held(each.id, now)
 
 
 def _started(uow: UnitOfWork, house: House, event: ChatStarted, now: datetime) -> str | None:
@@ -140,7 +153,7 @@ def _started(uow: UnitOfWork, house: House, event: ChatStarted, now: datetime) -
         chat_facts = {"chat_id": event.chat_id, "language": event.language, "first_name": event.first_name}
         linked = sales.use_link(uow, event.token, chat_facts, now)
         if linked.customer is not None:
-            _ask_consent(uow, house, linked.customer, now)
+            _welcome(uow, house, linked.customer, uow.sale(linked.sale_id or ""), now)
             return None
         known = uow.customer_by_chat(event.chat_id) or _nobody(event.chat_id, event.language, event.first_name)
         _say(uow, house, known, linked.says, now)
@@ -151,7 +164,7 @@ def _started(uow: UnitOfWork, house: House, event: ChatStarted, now: datetime) -
     customer = replace(customer, stopped_at=None, unreachable_at=None)
     uow.put_customer(customer)
     note_down(uow, now, "customer.started_again", customer_id=customer.id)
-    _ask_consent(uow, house, customer, now)
+    _ask_consent(uow, house, customer, next(iter(uow.sales_of(customer.id)), None), "start_again", now)
     return None
 
 
@@ -196,10 +209,9 @@ def _consented(uow: UnitOfWork, house: House, customer: Customer, event: ButtonT
     )  # fmt: skip
     name = "consent_thanks_" + event.data.removeprefix("c:")
     if event.message_id is not None:
-        context = context_for(house, customer, next(iter(uow.sales_of(customer.id)), None))
-        label = phrase(house, customer, "consent_" + event.data.removeprefix("c:"), context)
-        asked = phrase(house, customer, "hello_consent", context)
-        write_to(uow, house, customer, kind="edit", text=f"{asked}\n\n➜ {label}", now=now, message_id=event.message_id)
+        label = phrase(house, customer, "consent_" + event.data.removeprefix("c:"), {})
+        text = f"{event.text}\n\n➜ {label}" if event.text else None
+        write_to(uow, house, customer, kind="edit", text=text, now=now, message_id=event.message_id)
     _say(uow, house, customer, name, now)
     for sale in uow.sales_of(customer.id):
         uow.release_held(sale.id, now)

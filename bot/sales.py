@@ -197,6 +197,7 @@ class Linked:
 
     customer: Customer | None
     says: str
+    sale_id: str | None = None
 
 
 def use_link(uow: UnitOfWork, token: str, chat: Mapping[str, Any], now: datetime) -> Linked:
@@ -229,7 +230,7 @@ def use_link(uow: UnitOfWork, token: str, chat: Mapping[str, Any], now: datetime
     uow.put_customer(linked)
     uow.put_link_token(replace(found, used_at=found.used_at or now, used_by=chat_id))
     note_down(uow, now, "customer.linked", sale_id=found.sale_id, customer_id=linked.id)
-    return Linked(linked, "hello_consent")
+    return Linked(linked, "hello_consent", found.sale_id)
 
 
 def _join(uow: UnitOfWork, other: Customer, holder: Customer) -> Customer:

@@ -72,7 +72,8 @@ def _show_version(wanted: bool) -> None:  # noqa: FBT001 - Typer hands the flag 
 
 @app.callback()
 def _options(
-    version: Annotated[  # noqa: ARG001 - its callback is all
+    *,
+    version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
@@ -146,7 +147,7 @@ def link(
         bool | None, typer.Option("--terminal/--no-terminal", help="Draw the QR code here (as a rule in a terminal).")
     ] = None,
 ) -> None:
-    """Make a link (and QR code) with which the customer joins their Telegram chat to the sale: for receipt or parcel."""
+    """Make a link and QR code with which the customer joins their Telegram chat to the sale."""
     from bot.cli.linking import make_chat_link
 
     make_chat_link(sale, qr, draw=terminal)
@@ -231,9 +232,7 @@ def outbox_retry(
 @inbox.command("list")
 def inbox_list(
     *,
-    state: Annotated[
-        list[str] | None, typer.Option(help="new, done, ignored or failed; may be given again.")
-    ] = None,
+    state: Annotated[list[str] | None, typer.Option(help="new, done, ignored or failed; may be given again.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
     json: _Json = False,
 ) -> None:

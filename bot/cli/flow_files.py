@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from bot.adapters.flow_files import PHRASES_FILE
-from bot.adapters.shop_file import load_shop
+from bot.adapters.shop_file import read_shop_file
 from bot.cli.terminal import counted, remark, say
 from bot.desk.shop import Shop
 from bot.errors import FlowError, FollowUpError, NotFound
@@ -53,7 +53,7 @@ def check_files(given: Sequence[Path]) -> int:
     """
     settings = Settings.load()
     try:
-        shop = load_shop(settings.shop_file)
+        shop = read_shop_file(settings.shop_file)
     except FollowUpError as error:
         remark(f"! Languages and touchpoints are not checked: {error}", "yellow")
         shop = None

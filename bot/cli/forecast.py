@@ -14,7 +14,7 @@ SOON = timedelta(days=14)
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is stored about a sale already: the record (None: nothing), its customer, and keys of what was ever planned."""
+    """What is stored about a sale: the record (None: nothing), its customer, and the keys of what was ever planned."""
 
     sale: Sale | None = None
     customer: Customer | None = None
@@ -25,8 +25,8 @@ class Known:
 class Forecast:
     """Whom an import would write to: ids of customers whose first message would be due `now`, `soon` or `later`.
 
-    `too_late` counts conversations whose time is past, which so will not begin. `unlinked` are those of all the customers
-    who have no chat yet: nothing is written to them before they link one.
+    `too_late` counts conversations whose time is past, which so will not begin. `unlinked` are those of all the
+    customers who have no chat yet: nothing is written to them before they link one.
     """
 
     now: frozenset[str] = frozenset()

@@ -147,7 +147,9 @@ def import_file(path: Path, *, dry_run: bool, yes: bool) -> None:
         rows = read_order_file(path)
         given = _parsed([(f"line {line},", payload) for line, payload in rows], now)
         if not is_utf8(path):
-            remark("! The file is not UTF-8; it was read as Windows-1252. Check that æ, ø and å came through.", "yellow")
+            remark(
+                "! The file is not UTF-8; it was read as Windows-1252. Check that æ, ø and å came through.", "yellow"
+            )
         is_new, told = base.database.run_now(lambda uow: _look_ahead(uow, base.house, given, now))
         _tell_forecast(given, is_new, told)
         if dry_run:

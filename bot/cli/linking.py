@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from bot.adapters import qr
@@ -15,7 +16,12 @@ from bot.ports.store import UnitOfWork
 from bot.sales import make_link
 from bot.settings import Settings
 
-_DRAW = {".png": qr.png, ".svg": lambda url, path: path.write_text(qr.svg(url), encoding="utf-8")}
+
+def _svg(url: str, path: Path) -> None:
+    path.write_text(qr.svg(url), encoding="utf-8")
+
+
+_DRAW: Mapping[str, Callable[[str, Path], None]] = {".png": qr.png, ".svg": _svg}
 
 
 def make_chat_link(sale_id: str, picture: Path | None, *, draw: bool | None) -> None:

@@ -1,4 +1,4 @@
-"""The log of a sale in plain words. What is logged is the use cases'; whatever is not known here is shown as it stands."""
+"""The log of a sale in plain words. What is logged is the use cases'; what is not known here is shown as it stands."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -38,8 +38,8 @@ _FIXED: Mapping[str, tuple[str, str]] = {
 class Writer:
     """Puts log lines into words.
 
-    `label` gives what stood on a button (of flow, step, choice), `staff` the name of a Slack member, `time` a time on the
-    shop's clock.
+    `label` gives what stood on a button (of flow, step, choice), `staff` the name of a Slack member, `time` a time on
+    the shop's clock.
     """
 
     label: Callable[[str, str, str], str]
@@ -74,7 +74,7 @@ class Writer:
         return "" if abs((entry.at - at).total_seconds()) < 60 else f" (on {self.time(at)})"  # noqa: PLR2004 - a minute
 
     def _message(self, name: str, data: Mapping[str, Any]) -> tuple[str, str]:
-        kind = str(data.get("kind", "message")).replace("_", " ")
+        kind = str(data.get("message", "message")).replace("_", " ")
         if name in _MESSAGES:
             who = "staff" if kind == "staff reply" else "bot"
             return f"{who} →", f"{_MESSAGES[name]}“{data.get('text') or kind}”"
@@ -94,7 +94,7 @@ class Writer:
         factors = ", ".join(f"{factor} {value:g}" for factor, value in (data.get("factors") or {}).items())
         return (" and ".join(parts) or "answered") + (f"  ({factors})" if factors else "")
 
-    def _case(self, name: str, data: Mapping[str, Any]) -> tuple[str, str]:
+    def _case(self, name: str, data: Mapping[str, Any]) -> tuple[str, str]:  # noqa: PLR0911 - an arm for each
         by = self.staff(str(data.get("by", "")))
         match name:
             case "opened":

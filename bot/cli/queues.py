@@ -100,7 +100,7 @@ def _send_again(uow: UnitOfWork, numbers: Iterable[int], now: datetime) -> int:
         reason = "unknown before; sent again by hand" if message.state == "unknown" else None
         # Its attempts stay: from the second on, an adapter that can looks first whether the message arrived.
         uow.put_outgoing(replace(message, state="waiting", reason=reason, not_before=now, lease_until=None))
-        note_down(uow, now, "message.retried", sale_id=message.sale_id, kind=message.kind, was=message.state)
+        note_down(uow, now, "message.retried", sale_id=message.sale_id, message=message.kind, was=message.state)
         done += 1
     return done
 

@@ -1,4 +1,4 @@
-"""`aftersale sale show` and `aftersale why`: what happened to a sale, what happens next, and the one reason for each."""
+"""`aftersale sale show` and `aftersale why`: what happened to a sale, what happens next, and why."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ class Next:
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """One message, sent or not: its state, the one reason, and the next moment at which something happens (None: none)."""
+    """One message, sent or not: its state, the one reason, and when something happens next (None: never)."""
 
     what: str
     state: str
@@ -187,9 +187,7 @@ def _moment_name(moment: Moment) -> str:
             return "the case climbs a rung"
 
 
-def _moment_reason(
-    uow: UnitOfWork, house: House, moment: Moment, sale: Sale, customer: Customer, now: datetime
-) -> str:
+def _moment_reason(uow: UnitOfWork, house: House, moment: Moment, sale: Sale, customer: Customer, now: datetime) -> str:
     """Give the one reason of a moment: why it is held or dropped, or, where it is planned, what it was planned for."""
     if moment.state != "planned":
         return moment.reason or moment.state
@@ -225,17 +223,13 @@ def _has_no_message(moment: Moment) -> bool:
     return moment.kind == "start" and moment.state != "done"
 
 
-def _why_moment(
-    uow: UnitOfWork, house: House, moment: Moment, sale: Sale, customer: Customer, now: datetime
-) -> Why:
+def _why_moment(uow: UnitOfWork, house: House, moment: Moment, sale: Sale, customer: Customer, now: datetime) -> Why:
     next_at = moment.due_at if moment.state == "planned" else None
     reason = _moment_reason(uow, house, moment, sale, customer, now)
     return Why(f"first of “{_spaced(moment.data['flow'])}”", moment.state, reason, next_at, "")
 
 
-def _why_message(
-    uow: UnitOfWork, house: House, message: Outgoing, moments: Sequence[Moment], now: datetime
-) -> Why:
+def _why_message(uow: UnitOfWork, house: House, message: Outgoing, moments: Sequence[Moment], now: datetime) -> Why:
     next_at = message.not_before if message.state in ("waiting", "sending") else None
     if message.state in ("sent", "unknown"):
         timers = (

@@ -42,6 +42,9 @@ from bot.desk.states import (
 WAITS_FOR_STAFF = frozenset({"open", "claimed", "call"})
 """The states in which it is for staff to act; while a case is in one of them, its customer is asked nothing."""
 
+SAID_MAX_CHARS = 2000
+"""How much of the customer's words a case quotes; the thread has them all."""
+
 WARN_AT = 0.75
 """The share of the working time until the due time after which the team is warned."""
 
@@ -107,6 +110,7 @@ def decide(case: Case, event: CaseEvent, shop: Shop, now: datetime) -> CaseTrans
             return _handed_over(case, event, shop, now)
         case CustomerSaid():
             told = Thread(f"The customer writes: {_quoted(event.text)}", case.claimed_by)
+            case = _heard(case, event.text)
             return CaseTransition(case, (told,) if case.status == "confirmed" else (told, ShowCard()))
         case UnhappyAgain():
             return _unhappy_again(case, event, shop, now)
@@ -201,7 +205,7 @@ def _unhappy_again(case: Case, event: UnhappyAgain, shop: Shop, now: datetime) -
     about = f" ({about})" if about else ""
     if case.status in WAITS_FOR_STAFF:
         told = Thread(f"The customer is unhappy once more{about}: {_quoted(event.said)}", case.claimed_by)
-        return CaseTransition(case, (told, ShowCard()))
+        return CaseTransition(_heard(case, event.said), (told, ShowCard()))
     due_at, due_reason = _due(case.team, shop, now)
     must_call = case.cycle >= shop.max_cycles
     reopened = replace(
@@ -223,7 +227,8 @@ def _unhappy_again(case: Case, event: UnhappyAgain, shop: Shop, now: datetime) -
         else f"The customer says that it is not right: reopened, cycle {reopened.cycle}."
     )
     told = Thread(f"{outcome}{before} They said{about}: {_quoted(event.said)}", _called_upon(reopened, shop))
-    return CaseTransition(reopened, (StopLadder(), *_ladder(reopened, shop, now), told, ShowCard()))
+    effects = (StopLadder(), *_ladder(reopened, shop, now), told, ShowCard())
+    return CaseTransition(_heard(reopened, event.said), effects)
 
 
 def _confirmed(case: Case, now: datetime) -> CaseTransition:
@@ -309,6 +314,13 @@ def _taken(case: Case, by: str, now: datetime) -> Case:
 def _user(user: str | None) -> str:
     """Name a member of staff, in the form that whoever posts it makes a mention."""
     return f"{{user:{user}}}"
+
+
+def _heard(case: Case, words: str) -> Case:
+    """Let the card quote what the customer adds while nobody has answered yet: a tap alone seldom says what is wrong."""
+    if case.answered_at is not None or case.status not in WAITS_FOR_STAFF or len(case.said) > SAID_MAX_CHARS:
+        return case
+    return replace(case, said=f"{case.said}\n{words.strip()}".strip()[:SAID_MAX_CHARS])
 
 
 def _quoted(words: str) -> str:

@@ -32,13 +32,14 @@ class CommandGiven:
 class ButtonTapped:
     """A button below a message. `chat_id` is the id of the user who tapped (in a private chat both are the same).
 
-    `message_id` is None where Telegram no longer shows the message.
+    `message_id` is None where Telegram no longer shows the message; `text` is what the message said, "" if unknown.
     """
 
     chat_id: int
     data: str
     message_id: int | None
     language: str | None
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

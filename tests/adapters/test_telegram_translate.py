@@ -131,7 +131,7 @@ def test_an_edited_message_gives_its_new_words() -> None:
 
 def test_a_tap_is_keyed_on_who_tapped() -> None:
     """A tap counts with its message, without it, and where Telegram no longer shows it."""
-    expected = ButtonTapped(7001, "a:1:0", 5, "da")
+    expected = ButtonTapped(7001, "a:1:0", 5, "da", "Was everything right?")
     assert translate(TAP) == expected
     absent = copy.deepcopy(TAP)
     del absent["callback_query"]["message"]  # type: ignore[attr-defined]

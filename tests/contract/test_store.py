@@ -119,6 +119,14 @@ def moment(key: str, due_at: datetime = NOW, **more: Any) -> Moment:
     return Moment(key, "start", due_at, "1001", **more)
 
 
+def planning(planned: Moment) -> Callable[[UnitOfWork], None]:
+    return lambda unit: unit.plan(planned)
+
+
+def sending(message: Outgoing) -> Callable[[UnitOfWork], None]:
+    return lambda unit: unit.send(message)
+
+
 def put_freja(unit: UnitOfWork) -> None:
     unit.put_customer(FREJA)
     unit.put_sale(SALE)
@@ -160,8 +168,14 @@ def test_sale_comes_back_as_stored(freja: SqlDatabase) -> None:
 
 def test_sales_of_a_customer_come_newest_first(freja: SqlDatabase) -> None:
     """Proves the order: by the latest event, then id; what never had an event comes last."""
-    for sale_id, happened in (("a", {}), ("b", {"order.placed": NOW + HOUR}), ("c", {"order.placed": NOW + HOUR})):
-        freja.run_now(lambda unit, s=sale_id, h=happened: unit.put_sale(Sale(s, "c-7", happened=h)))
+    in_an_hour = {"order.placed": NOW + HOUR}
+
+    def work(unit: UnitOfWork) -> None:
+        unit.put_sale(Sale("a", "c-7"))
+        unit.put_sale(Sale("b", "c-7", happened=in_an_hour))
+        unit.put_sale(Sale("c", "c-7", happened=in_an_hour))
+
+    freja.run_now(work)
     assert [sale.id for sale in freja.run_now(lambda unit: unit.sales_of("c-7"))] == ["c", "b", "1001", "a"]
 
 
@@ -338,9 +352,8 @@ def test_savepoint_undoes_only_what_is_inside(database: SqlDatabase) -> None:
 
     def work(unit: UnitOfWork) -> None:
         unit.put_note("before", "1")
-        with pytest.raises(LookupError), unit.savepoint():
-            unit.put_note("inside", "1")
-            raise LookupError
+        with pytest.raises(LookupError):
+            spoil(unit)
         (item,) = unit.new_incoming(1)
         with pytest.raises(IntegrityError), unit.savepoint():
             unit.settle_incoming(item.id or 0, "no such state")
@@ -352,6 +365,12 @@ def test_savepoint_undoes_only_what_is_inside(database: SqlDatabase) -> None:
     notes = database.run_now(lambda unit: [unit.note(key) for key in ("before", "inside", "after")])
     assert notes == ["1", None, "1"]
     assert database.run_now(lambda unit: keys(unit.new_incoming(5))) == ["1"]
+
+
+def spoil(unit: UnitOfWork) -> None:
+    with unit.savepoint():
+        unit.put_note("inside", "1")
+        raise LookupError
 
 
 def test_row_that_refers_to_nothing_is_refused_at_commit(database: SqlDatabase) -> None:
@@ -392,11 +411,12 @@ def test_no_update_is_lost_between_programs(database: SqlDatabase, database_url:
         customer = unit.customer("new") or Customer("new", extra={"n": 0})
         unit.put_customer(replace(customer, extra={"n": customer.extra["n"] + 1}))
 
+    def fifty_times(program: SqlDatabase) -> None:
+        for _ in range(50):
+            program.run_now(increment)
+
     with ThreadPoolExecutor(4) as threads:
-        for each in [
-            threads.submit(lambda program=program: [program.run_now(increment) for _ in range(50)])
-            for program in (database, other, database, other)
-        ]:
+        for each in [threads.submit(fifty_times, program) for program in (database, other, database, other)]:
             each.result()
     other.close()
     found = database.run_now(lambda unit: unit.customer("new"))
@@ -406,8 +426,8 @@ def test_no_update_is_lost_between_programs(database: SqlDatabase, database_url:
 
 def test_deadlock_is_done_again(database: SqlDatabase) -> None:
     """Proves that two transactions that lock two customers crosswise both succeed: the one that loses is run anew."""
-    for customer_id in ("a", "b"):
-        database.run_now(lambda unit, c=customer_id: unit.put_customer(Customer(c)))
+    database.run_now(lambda unit: unit.put_customer(Customer("a")))
+    database.run_now(lambda unit: unit.put_customer(Customer("b")))
     both_hold_one = threading.Barrier(2)
     runs: list[str] = []
 
@@ -433,7 +453,11 @@ def test_deadlock_is_done_again(database: SqlDatabase) -> None:
 
 async def test_many_transactions_side_by_side(database: SqlDatabase) -> None:
     """Proves that async callers may ask for more transactions at once than there are threads."""
-    await asyncio.gather(*(database.run(lambda unit, n=n: unit.put_note(str(n), "x")) for n in range(40)))
+
+    def noting(key: str) -> Callable[[UnitOfWork], None]:
+        return lambda unit: unit.put_note(key, "x")
+
+    await asyncio.gather(*(database.run(noting(str(n))) for n in range(40)))
     assert await database.run(lambda unit: all(unit.note(str(n)) for n in range(40)))
 
 
@@ -519,7 +543,7 @@ def test_what_a_sale_held_back_is_released(freja: SqlDatabase) -> None:
         unit.send(outgoing("m", sale_id="1001", state="held", reason="case.open"))
         unit.send(outgoing("other", sale_id="1002", state="held"))
         unit.release_held("1001", NOW)
-        moments = [(each.key, each.state, each.due_at) for each in unit.moments_of("1001")]
+        moments = [(each.key, str(each.state), each.due_at) for each in unit.moments_of("1001")]
         return moments, keys(unit.due_outgoing(NOW, 5))
 
     moments, messages = freja.run_now(work)
@@ -727,7 +751,8 @@ def postgres(postgresql_url: str) -> Iterator[SqlDatabase]:
 def test_second_program_gets_other_moments_without_waiting(postgres: SqlDatabase, postgresql_url: str) -> None:
     """Proves SKIP LOCKED: what one program holds, the other leaves out."""
     postgres.run_now(put_freja)
-    postgres.run_now(lambda unit: [unit.plan(moment(key)) for key in ("a", "b", "c")])
+    for key in ("a", "b", "c"):
+        postgres.run_now(planning(moment(key)))
     with Beside(postgresql_url, lambda unit: unit.due_moments(NOW, 2)) as other:
         assert other.found == ["a", "b"]
         assert postgres.run_now(lambda unit: keys(unit.due_moments(NOW, 2))) == ["c"]
@@ -738,7 +763,7 @@ def test_second_program_gets_no_message_of_a_lane_that_the_first_claims(
 ) -> None:
     """Proves that the order of a chat holds across programs, also before the first has committed its claim."""
     for key, lane in (("1", "chat:1"), ("2", "chat:1"), ("3", "chat:2")):
-        postgres.run_now(lambda unit, k=key, lane=lane: unit.send(outgoing(k, lane)))
+        postgres.run_now(sending(outgoing(key, lane)))
 
     def claim_one(unit: UnitOfWork) -> list[Outgoing]:
         found = unit.due_outgoing(NOW, 1)
@@ -771,7 +796,12 @@ def test_second_program_does_not_overtake_a_lane_of_the_inbox(postgres: SqlDatab
 
 def test_every_message_is_claimed_by_exactly_one_program(database: SqlDatabase, database_url: str) -> None:
     """Proves that two programs that claim as fast as they can share 200 messages without taking one twice."""
-    database.run_now(lambda unit: [unit.send(outgoing(str(n), f"chat:{n % 40}")) for n in range(200)])
+
+    def fill_outbox(unit: UnitOfWork) -> None:
+        for n in range(200):
+            unit.send(outgoing(str(n), f"chat:{n % 40}"))
+
+    database.run_now(fill_outbox)
     other = open_database(database_url)
 
     def claim_and_send(unit: UnitOfWork) -> list[str]:
@@ -823,7 +853,7 @@ def fill(database: SqlDatabase, rows: int = 100_000) -> None:
     def work(unit: Any) -> None:
         put_freja(unit)
         numbers = (
-            f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})"
+            f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})"  # noqa: S608 - a number
             if database_is_sqlite(unit)
             else f"WITH n(i) AS (SELECT generate_series(1, {rows}))"
         )
@@ -853,8 +883,8 @@ def copy_rows(execute: Callable[[str], Any], numbers: str, table: str, changed: 
     """Copy the one row of `table` once for each number, with some columns changed."""
     columns = [each.name for each in metadata.tables[table].columns if each.name != "id"]
     values = ", ".join(changed.get(column, f"one.{column}") for column in columns)
-    execute(  # every part of it is written in this file
-        f"INSERT INTO {table} ({', '.join(columns)}) {numbers}"
+    execute(
+        f"INSERT INTO {table} ({', '.join(columns)}) {numbers}"  # noqa: S608 - written in this file
         f" SELECT {values} FROM n, (SELECT * FROM {table} LIMIT 1) AS one"
     )
 

@@ -310,6 +310,14 @@ def test_at_most_as_many_reminders_as_the_flow_says() -> None:
     assert kinds(play(TimerFired("remind", 1), state=second.state)) == [Ignored]
 
 
+def test_never_more_than_two_reminders() -> None:
+    """A flow made by hand cannot ask for a third reminder."""
+    ask = Ask("q", {"en": "?"}, (Choice("yes", {"en": "Yes"}),), Silence(DAY), Remind(DAY, 9))
+    got = play(Begun("q"), *[TimerFired("remind", 1)] * 3, flow=flow_of(ask))
+    assert kinds(got) == [Ignored]
+    assert got.state.reminded == 2
+
+
 def test_no_reminder_after_words_or_an_open_case() -> None:
     """Who has replied, or waits for us, is not reminded."""
     assert kinds(play(BEGUN, Wrote("hm"), TimerFired("remind", 1))) == [Ignored]

@@ -151,7 +151,8 @@ def _tap(query: Mapping[str, Any]) -> ChatEvent:
     # An inaccessible message is dated 0; it can be neither read nor edited.
     # Source: https://core.telegram.org/bots/api#inaccessiblemessage
     message_id = _id(message.get("message_id")) if message.get("date") else None
-    return ButtonTapped(chat_id, data, message_id, _text(tapper.get("language_code")) or None)
+    language = _text(tapper.get("language_code")) or None
+    return ButtonTapped(chat_id, data, message_id, language, _text(message.get("text")))
 
 
 def _membership(change: Mapping[str, Any]) -> ChatEvent:
