@@ -1,7 +1,7 @@
 """The composition root: settings → adapters + storage + use cases, and the loops that keep them going.
 
-`Program` is the whole product over a database, a clock and two channels; `open_program` builds it from settings with the
-real adapters, which cannot tell a sandbox from the world. No rule of the product stands here.
+`Program` is the whole product over a database, a clock and two channels; `open_service` builds it from settings with
+the real adapters, which cannot tell a sandbox from the world. No rule of the product stands here.
 """
 
 import asyncio
@@ -24,8 +24,8 @@ from bot.adapters.metrics import registry_of
 from bot.adapters.scheduler import Ticker
 from bot.adapters.shop_file import read_shop_file
 from bot.adapters.slack import translate as slack_words
-from bot.adapters.slack.poster import SlackPoster
 from bot.adapters.slack.listeners import CaseFacts
+from bot.adapters.slack.poster import SlackPoster
 from bot.adapters.slack.receiver import SlackSocket, build_app, close_app, http_handler
 from bot.adapters.telegram import translate
 from bot.adapters.telegram.connection import connect, set_webhook, username
@@ -54,7 +54,10 @@ USERNAME = "telegram.username"
 
 
 class Program:
-    """The product, put together: it takes in, decides, and sends. `run` keeps it going; `quiet` waits until it rests."""
+    """The product, put together: it takes in, decides, and sends. `run` keeps it going.
+
+    `quiet` waits until it rests.
+    """
 
     def __init__(
         self,
@@ -65,7 +68,10 @@ class Program:
         flow_files: FlowFiles | None = None,
         slack_per_second: float = SLACK_PER_SECOND,
     ) -> None:
-        """Put it together; nothing moves before `run` or one of the single steps. `flow_files` are watched, if given."""
+        """Put it together; nothing moves before `run` or one of the single steps.
+
+        `flow_files` are watched, if given.
+        """
         self.house, self.database, self._translators, self._flow_files = house, database, translators, flow_files
         shop = house.shop
         self.dispatcher = Dispatcher(
@@ -220,19 +226,21 @@ class Program:
 
             try:
                 done = await self.database.run(one)
-            except Exception as error:  # noqa: BLE001 - this row is the poison: it ends visibly, with a reference
+            except Exception as error:
                 if not found or found[0].id is None:
                     raise
                 reference = self.house.new_id()
                 _log.exception("inbox_row_failed", id=found[0].id, source=found[0].source, reference=reference)
                 reason = f"{type(error).__name__}: {error} (reference {reference})"
-                row = found[0].id
-                await self.database.run(lambda uow, row=row, reason=reason: uow.settle_incoming(row, "failed", reason))
+                await self._set_aside(found[0].id, reason)
                 done = 1
             if not done:
                 break
             handled += 1
         return handled
+
+    async def _set_aside(self, row: int, reason: str) -> None:
+        await self.database.run(lambda uow: uow.settle_incoming(row, "failed", reason))
 
     async def _fire_one_by_one(self, work: Callable[[UnitOfWork, int], int], first: Exception) -> int:
         now = self.house.clock.now()
@@ -442,8 +450,8 @@ async def _open_telegram(
         while True:
             try:
                 name = await username(bot)
-                await program.database.run(lambda uow: uow.put_note(USERNAME, name))
                 program.house.bot_username = name
+                await program.database.run(lambda uow: uow.put_note(USERNAME, program.house.bot_username))
                 if settings.telegram_mode == "webhook":
                     url = f"{settings.public_url}/telegram/webhook"
                     await set_webhook(bot, url, _secret(settings.telegram_webhook_secret))

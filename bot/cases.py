@@ -64,7 +64,10 @@ def open_or_join(
     effect: OpenCase,
     now: datetime,
 ) -> Case:
-    """Make an unhappy reply a case, or let it join the sale's open one; after a remedy that reopens it a rung higher."""
+    """Make an unhappy reply a case, or let it join the sale's open one.
+
+    After a remedy that reopens it a rung higher.
+    """
     said = told(effect.said, effect.media)
     factor = _worst(effect)
     existing = uow.case(conversation.case_id) if conversation and conversation.case_id else open_of(uow, sale.id)
@@ -200,15 +203,13 @@ def _worst(effect: OpenCase) -> str | None:
 
 def _promise(promises: Sequence[Promise], factor: str | None, touchpoint: str | None, now: datetime) -> Promise | None:
     """Find the promise concerned: the one made for this touchpoint, else one that is past its time, else a lone one."""
-    for fits in (
-        lambda each: touchpoint is not None and each.touchpoint == touchpoint,
-        lambda each: factor == "promise" and each.due_at is not None and each.due_at <= now,
-        lambda each: factor == "promise" and len(promises) == 1,
-    ):
-        for each in promises:
-            if fits(each):
-                return each
-    return None
+    for each in promises:
+        if touchpoint is not None and each.touchpoint == touchpoint:
+            return each
+    if factor != "promise":
+        return None
+    past = [each for each in promises if each.due_at is not None and each.due_at <= now]
+    return next(iter(past or (promises if len(promises) == 1 else ())), None)
 
 
 # Carrying out ------------------------------------------------------------------------------------------------------
@@ -242,7 +243,7 @@ def _carry_out(uow: UnitOfWork, house: House, case: Case, effects: Sequence[Case
                         sale_id=case.sale_id,
                         case_id=case.id,
                         data={"stage": effect.stage},
-                    )  # fmt: skip
+                    )
                 )
             case StopLadder():
                 uow.drop_moments(case_id=case.id, kinds=("ladder",), reason="answered")

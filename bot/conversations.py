@@ -83,7 +83,7 @@ def _begin(uow: UnitOfWork, house: House, moment: Moment, now: datetime) -> tupl
         return "dropped", "the sale is gone"
     if flow is None:
         return "held", f"there is no flow {moment.data['flow']} any more"
-    verdict = may_begin(house, flow, moment, sale, customer, uow, now)
+    verdict = may_begin(uow, flow, moment, sale, customer, now)
     if verdict is not None:
         return verdict
     conversation = Conversation(
@@ -110,7 +110,7 @@ def _begin(uow: UnitOfWork, house: House, moment: Moment, now: datetime) -> tupl
 
 
 def may_begin(
-    house: House, flow: Flow, moment: Moment, sale: Sale, customer: Customer, uow: UnitOfWork, now: datetime
+    uow: UnitOfWork, flow: Flow, moment: Moment, sale: Sale, customer: Customer, now: datetime
 ) -> tuple[str, str] | None:
     """Tell why a conversation may not begin now: ``("dropped" | "held", reason)``; None if it may."""
     unless = set(moment.data.get("unless", ()))
@@ -226,7 +226,10 @@ def stop(uow: UnitOfWork, house: House, customer: Customer, now: datetime) -> No
 
 
 def end_all(uow: UnitOfWork, house: House, sale: Sale, event: Event, now: datetime) -> None:
-    """Let something happen to every unfinished conversation of a sale; /stop also to finished ones, which a late tap may wake."""
+    """Let something happen to every unfinished conversation of a sale.
+
+    /stop also to finished ones, which a late tap may wake.
+    """
     for conversation in uow.conversations_of(sale.id):
         if conversation.state.status != "finished" or isinstance(event, Stopped):
             advance(uow, house, conversation, event, now)
@@ -450,7 +453,10 @@ class _Carrier:
             self._judge_promises(factors["promise"], effect.touchpoint)
 
     def _judge_promises(self, kept: float, touchpoint: str | None) -> None:
-        """Write down which promises the customer spoke of: all that are due where they are kept, else the one broken."""
+        """Write down which promises the customer spoke of.
+
+        All that are due where they are kept, else the one broken.
+        """
         for promise in self.promises:
             concerned = promise.touchpoint == touchpoint or len(self.promises) == 1
             due = promise.due_at is None or promise.due_at <= self.now

@@ -1,7 +1,7 @@
 """Drains the outbox: claim what is due, check every guard again, send through the adapter, mark it.
 
-*Delivery* means parcels here, so this room is called dispatch. What goes at most once (anything the bot itself says to a
-customer) is marked ``unknown`` when nobody can say whether it arrived; what goes at least once (a person's reply,
+*Delivery* means parcels here, so this room is called dispatch. What goes at most once (anything the bot itself says
+to a customer) is marked ``unknown`` when nobody can say whether it arrived; what goes at least once (a person's reply,
 anything for Slack, an edit) is repeated and says so.
 """
 
@@ -32,7 +32,10 @@ LONGEST_WAIT = 5.0
 
 
 LIVE = timedelta(minutes=30)
-"""How long what answers the customer's own words counts as such; later it waits for an allowed hour like anything else."""
+"""How long what answers the customer's own words counts as such.
+
+Later it waits for an allowed hour like anything else.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +139,10 @@ def _drop(uow: UnitOfWork, house: House, message: Outgoing, reason: str, now: da
 
 
 def _prepare(uow: UnitOfWork, house: House, message: Outgoing, now: datetime) -> Outgoing | None:
-    """Fill in what is known only at the time of sending: where the card stands, what it shows, that it may be a repeat."""
+    """Fill in what is known only at the time of sending.
+
+    Where the card stands, what it shows, that it may be a repeat.
+    """
     doubtful = (message.reason or "").startswith("unknown")
     if doubtful and message.channel == "slack":
         message = replace(message, body={**message.body, "repeated": True})
@@ -341,7 +347,10 @@ class Dispatcher:
         parallel: int = 256,
         on_error: Callable[[Outgoing, Exception], None] = lambda _message, _error: None,
     ) -> None:
-        """Send through `channels`; `paces` holds ``telegram``, ``chat`` and ``slack``. `on_error` hears of our own faults."""
+        """Send through `channels`; `paces` holds ``telegram``, ``chat`` and ``slack``.
+
+        `on_error` hears of our own faults.
+        """
         self._database, self._house, self._channels = database, house, channels
         self._now, self._paces, self._parallel, self._on_error = now, paces, parallel, on_error
         self._flying: set[asyncio.Task[None]] = set()
@@ -350,7 +359,10 @@ class Dispatcher:
         self._held_until: dict[str, float] = {}
 
     async def pump(self, limit: int = 200) -> int:
-        """Claim what is due and set it on its way. Gives how many rows were looked at; 0: nothing is due, or all are busy."""
+        """Claim what is due and set it on its way. Gives how many rows were looked at; 0.
+
+        Nothing is due, or all are busy.
+        """
         room = min(limit, self._parallel - len(self._flying))
         if room <= 0:
             await asyncio.wait(self._flying, return_when=asyncio.FIRST_COMPLETED)

@@ -79,8 +79,8 @@ class DeliveryUnknown(FollowUpError):
 class DeliveryRefused(FollowUpError):
     """The message will never be taken as it is; do not repeat it.
 
-    `reason` is one of: ``blocked`` (the customer blocked the bot), ``chat_gone``, ``channel_gone`` (archived, deleted or
-    the bot was thrown out), ``gone`` (the thing to edit is no more), ``unchanged`` (an edit that changes nothing: a
+    `reason` is one of: ``blocked`` (the customer blocked the bot), ``chat_gone``, ``channel_gone`` (archived, deleted
+    or the bot was thrown out), ``gone`` (the thing to edit is no more), ``unchanged`` (an edit that changes nothing: a
     success), ``invalid``.
     """
 

@@ -1,7 +1,7 @@
 """Use case: handle what came in, one committed inbox row at a time, whoever sent it.
 
-The adapters' translators turn a row's raw payload into an event in this product's words; here it finds its use case. A row
-that cannot be handled stays visible with its error and blocks no other.
+The adapters' translators turn a row's raw payload into an event in this product's words; here it finds its use case.
+A row that cannot be handled stays visible with its error and blocks no other.
 """
 
 from collections.abc import Callable, Mapping

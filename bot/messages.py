@@ -26,7 +26,10 @@ URGENT, ORDINARY, LATER = 0, 5, 8
 
 @dataclass(slots=True)
 class House:
-    """The shop, its flows and the maker of ids: what use cases need beside a unit of work. Times are always passed in."""
+    """The shop, its flows and the maker of ids: what use cases need beside a unit of work.
+
+    Times are always passed in.
+    """
 
     shop: Shop
     flows: FlowSource
@@ -121,7 +124,7 @@ def phrase(house: House, customer: Customer, name: str, context: Mapping[str, An
     return speak(house, customer, house.flows.phrases[name], context)
 
 
-def write_to(
+def write_to(  # noqa: PLR0913 - a row of the outbox is made of all of this
     uow: UnitOfWork,
     house: House,
     customer: Customer,

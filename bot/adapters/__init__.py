@@ -1,1 +1,4 @@
-"""The edges: each adapter translates one outside system into this product's words and back. They do not know one another."""
+"""The edges: each adapter translates one outside system into this product's words and back.
+
+They do not know one another.
+"""

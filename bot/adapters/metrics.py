@@ -8,7 +8,7 @@ from prometheus_client.registry import Collector
 
 
 class Counts(Collector):
-    """One gauge for each count that the database gives: ``aftersale_open_cases``, ``aftersale_waiting`` …"""
+    """One gauge for each count that the database gives, such as ``aftersale_open_cases``."""
 
     def __init__(self, read: Callable[[], Mapping[str, int]]) -> None:
         """Ask `read` at every scrape; it gives counts by name."""

@@ -227,7 +227,7 @@ def _unhappy_again(case: Case, event: UnhappyAgain, shop: Shop, now: datetime) -
         else f"The customer says that it is not right: reopened, cycle {reopened.cycle}."
     )
     told = Thread(f"{outcome}{before} They said{about}: {_quoted(event.said)}", _called_upon(reopened, shop))
-    effects = (StopLadder(), *_ladder(reopened, shop, now), told, ShowCard())
+    effects: tuple[CaseEffect, ...] = (StopLadder(), *_ladder(reopened, shop, now), told, ShowCard())
     return CaseTransition(_heard(reopened, event.said), effects)
 
 
@@ -317,7 +317,10 @@ def _user(user: str | None) -> str:
 
 
 def _heard(case: Case, words: str) -> Case:
-    """Let the card quote what the customer adds while nobody has answered yet: a tap alone seldom says what is wrong."""
+    """Let the card quote what the customer adds while nobody has answered yet.
+
+    A tap alone seldom says what is wrong.
+    """
     if case.answered_at is not None or case.status not in WAITS_FOR_STAFF or len(case.said) > SAID_MAX_CHARS:
         return case
     return replace(case, said=f"{case.said}\n{words.strip()}".strip()[:SAID_MAX_CHARS])

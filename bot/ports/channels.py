@@ -4,8 +4,10 @@ A body as the use cases write it, and the adapters read it:
 
 - ``telegram``: ``{"chat_id": 1, "text": "…", "buttons": [[{"label": "👍 Yes", "data": "a:…"}]]}``; an edit adds
   ``"message_id"`` (text None: only the keyboard goes).
-- ``slack`` card: ``{"channel": "C1", "ts": None | "…", "card": {...Card as JSON}}``; thread: ``{"channel", "thread_ts", "text"}``;
-  whisper: ``{"channel", "user", "text", "thread_ts"}``. `text` is plain: the adapter escapes it; a mention is ``{user:U1}``.
+- ``slack`` card: ``{"channel": "C1", "ts": None | "…", "card": {...Card as JSON}}``; thread: ``{"channel",
+  "thread_ts", "text"}``;
+  whisper: ``{"channel", "user", "text", "thread_ts"}``. `text` is plain: the adapter escapes it; a mention is
+  ``{user:U1}``.
 """
 
 from collections.abc import Mapping

@@ -20,7 +20,7 @@ class ChatStarted:
 
 @dataclass(frozen=True, slots=True)
 class CommandGiven:
-    """Any other command, without slash and bot name, lower case: ``stop``, ``help``, ``privacy`` …"""
+    """Any other command, without slash and bot name, lower case, such as ``stop`` or ``help``."""
 
     chat_id: int
     command: str

@@ -52,7 +52,8 @@ class Promise:
 class Sale:
     """One order of one customer; the object that everything hangs on.
 
-    `happened` maps an event type to when it first happened; `stage` is the furthest of them in the lifecycle, which only moves
+    `happened` maps an event type to when it first happened; `stage` is the furthest of them in the lifecycle, which
+    only moves
     forward. `items` are as the shop sent them: sku, name, quantity, tags, first_use_after. `confirmed_at` is set by the
     customer's own answer alone.
     """
@@ -175,8 +176,8 @@ class Incoming:
     """One thing that came in: a row of the inbox, committed before the sender is told that it arrived.
 
     `key` is unique per source (update id, event id, action timestamp …): a repeat changes nothing. `payload` is what
-    came, raw. `lane` keeps order. `state`: ``new``, ``done``, ``ignored`` (`error` says why), ``failed`` (`error` says why; can be
-    retried by hand).
+    came, raw. `lane` keeps order. `state`: ``new``, ``done``, ``ignored`` (`error` says why), ``failed`` (`error`
+    says why; can be retried by hand).
     """
 
     source: InboxSource

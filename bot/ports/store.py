@@ -13,7 +13,6 @@ from bot.ports.records import (
     Conversation,
     Customer,
     Incoming,
-    InboxSource,
     LinkToken,
     LogEntry,
     Moment,
@@ -30,7 +29,8 @@ T = TypeVar("T")
 class UnitOfWork(Protocol):
     """All that use cases may ask of storage within one transaction.
 
-    On PostgreSQL `customer(...)` takes a row lock, so every use case that will write loads the customer first: that serialises
+    On PostgreSQL `customer(...)` takes a row lock, so every use case that will write loads the customer first: that
+    serialises
     what happens to one customer and keeps locks in one order. On SQLite the write transaction itself is the lock.
     """
 
@@ -169,7 +169,10 @@ class UnitOfWork(Protocol):
         """Commit what came in; for each item, whether it was new (false: a repeat)."""
 
     def new_incoming(self, limit: int) -> list[Incoming]:
-        """Give what is to be handled, in order of arrival; on PostgreSQL lanes that another process works on are left out."""
+        """Give what is to be handled, in order of arrival.
+
+        On PostgreSQL lanes that another process works on are left out.
+        """
 
     def settle_incoming(self, incoming_id: int, state: str, error: str | None = None) -> None:
         """Set what became of it; counts an attempt where it failed."""
@@ -217,7 +220,10 @@ class Reports(Protocol):
     """Read-only questions for figures and pages."""
 
     def counts(self) -> dict[str, int]:
-        """Give how many sales, linked, asked, answered, confirmed; open cases; waiting, unknown, failed messages; new inbox."""
+        """Give how many sales, linked, asked, answered, confirmed; open cases.
+
+        Waiting, unknown, failed messages; new inbox.
+        """
 
     def sales_for_figures(self) -> list[dict[str, Any]]:
         """Give per sale: id, asked, answered, confirmed, factors (latest), unhappy touchpoints, broken promises."""

@@ -225,9 +225,9 @@ def test_a_confirmed_case_reopens_when_the_customer_complains_again() -> None:
 
 
 def test_a_complaint_about_an_open_case_joins_it() -> None:
-    """Being unhappy twice before anything was done is one case; the first words stay, the others are told."""
+    """Being unhappy twice before anything was done is one case; its card quotes both."""
     joined = after(Claimed(METTE), UnhappyAgain("and it came late", "service", "delivery"))
-    assert (joined.case.cycle, joined.case.said) == (1, "it tastes of cork")
+    assert (joined.case.cycle, joined.case.said) == (1, "it tastes of cork\nand it came late")
     assert only(Thread, joined.effects) == Thread(
         "The customer is unhappy once more (service, delivery): “and it came late”", METTE
     )

@@ -126,7 +126,8 @@ class TelegramPoller:
     async def _fetch(self, offset: int | None) -> list[Update]:
         """Ask for raw updates.
 
-        The library gives updates as objects of its own, which keep only what this version knows; and its door to the raw
+        The library gives updates as objects of its own, which keep only what this version knows; and its door to the
+        raw
         API warns of a name that it has a method for. So the name is written in a way that only its own rule of spelling
         turns into ``getUpdates``.
         """

@@ -1,0 +1,263 @@
+"""What the demo looks like in a terminal: chats left and right, Slack in a colour of its own, days as rules.
+
+Writes what it is handed and decides nothing about the play. Nothing is ever written over, so that it can be piped.
+"""
+
+import asyncio
+import html
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.align import Align
+from rich.cells import cell_len
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from bot.demo.tale import ZONE, Tale
+
+if TYPE_CHECKING:
+    from bot.satisfaction import Figures
+
+_PIPE_COLUMNS = 100
+_MOST_COLUMNS = 100
+"""Wider than this the two sides of a chat drift apart."""
+_LEAST_COLUMNS = 60
+_BUBBLE = 0.72
+"""How much of the width a bubble may take."""
+_SLACK = "yellow"
+_SECONDS_A_LINE = 0.035
+_SECONDS_IN_ALL = 13.0
+"""All pauses for reading together, so that the whole demo stays under half a minute."""
+
+_NUMBERS = ("", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_FIELD = re.compile(r"\s*\*(?P<name>[^*]+)\*\s+(?P<value>\S.*)")
+_BUTTON = re.compile(r"\[[^\[\]]+\]")
+_MENTION = re.compile(r"<@(\w+)>")
+
+
+class Screen:
+    """The terminal, or the pipe, that the demo is shown on."""
+
+    def __init__(self, *, speed: float, width: int | None) -> None:
+        """Write to stdout; see `bot.demo.run_demo` for the arguments."""
+        is_terminal = sys.stdout.isatty()
+        console = Console(
+            file=sys.stdout,
+            highlight=False,
+            markup=False,
+            emoji=False,
+            width=width or (None if is_terminal else _PIPE_COLUMNS),
+        )
+        if width is None:
+            console.width = max(min(console.width, _MOST_COLUMNS), _LEAST_COLUMNS)
+        self._console = console
+        self._bubble = int(console.width * _BUBBLE)
+        self._seconds_a_line = _SECONDS_A_LINE / speed if is_terminal and speed > 0 else 0.0
+        self._seconds_left = _SECONDS_IN_ALL / speed if speed > 0 else 0.0
+        self._unread = 0
+        self._day: date | None = None
+        self._scene: tuple[str, date] | None = None
+
+    # The frame
+
+    def welcome(self) -> None:
+        """Say what is going to be shown."""
+        self._print(
+            Panel(
+                Text(
+                    "Customers answer in Telegram, staff put things right in Slack. Both are played on this machine, "
+                    "against the real program, with a database in a temporary folder and a clock that is moved. "
+                    "No token, no network; your own settings stay untouched.\n"
+                    "Not a recording: the players read what the bot really sends. Change a flow, and this changes."
+                ),
+                title=Text("aftersale demo – four sales, until the customer says “it is complete”", style="bold"),
+                title_align="left",
+                box=box.DOUBLE,
+                padding=(0, 1),
+            )
+        )
+        legend = Text(" ")
+        legend.append("left", "bold").append(": the bot    ")
+        legend.append("right", "bold").append(": the customer    ")
+        legend.append("┃ Slack", f"bold {_SLACK}").append(": what staff see and do")
+        self._print(legend)
+        self._print(Text(" Opening a Telegram, a Slack and the program …", "dim"))
+
+    def scene(self, tale: Tale, now: datetime) -> None:
+        """Go to a time and a sale: a rule where the day is another, a line where the sale is."""
+        local = now.astimezone(ZONE)
+        if local.date() != self._day:
+            later = f" – {_later((local.date() - self._day).days)}" if self._day else ""
+            self._print()
+            title = Text(f"{local:%a} {local.day} {local:%b %Y}{later}", "bold")
+            self._print(Rule(title, align="left", characters="━", style="dim"))
+            self._day = local.date()
+        if self._scene != (tale.sale, local.date()):
+            self._print()
+            head = Text(f"{tale.sign} {tale.title}", f"bold {tale.colour}").append(f"  · sale {tale.sale}", "dim")
+            self._print(head)
+            self._scene = (tale.sale, local.date())
+
+    def line(self, text: str) -> None:
+        """Write one line of the demo's own."""
+        self._print(Text(text))
+
+    def tell(self, now: datetime, text: str) -> None:
+        """Tell what happens in life, where no program sees it."""
+        self._print(Padding(Text.assemble((f"{_clock(now)}  ", "dim"), (text, "italic")), (0, 0, 0, 2)))
+
+    async def breathe(self) -> None:
+        """Leave the reader time for what was written since; in a pipe nobody needs it."""
+        pause = min(self._unread * self._seconds_a_line, self._seconds_left)
+        self._unread = 0
+        if pause > 0:
+            self._seconds_left -= pause
+            await asyncio.sleep(pause)
+
+    # Telegram
+
+    def bot_says(self, tale: Tale, now: datetime, text: str, rows: Sequence[Sequence[str]]) -> None:
+        """Show a message of the bot with its buttons, at the left."""
+        body = Text(text.strip())
+        labels = [f"[ {label} ]" for row in rows for label in row]
+        for line in _packed(labels, self._bubble - 6):
+            body.append(f"\n{line}", f"bold {tale.colour}")
+        self._print(Padding(self._bubble_of(body, tale, f"🤖 {_clock(now)}"), (0, 0, 0, 2)))
+
+    def customer_taps(self, tale: Tale, now: datetime, label: str) -> None:
+        """Show which button the customer chose, at the right."""
+        line = Text.assemble(
+            (f"{tale.first_name} {_clock(now)}  ", "dim"), ("👆 ", ""), (f"[ {label} ]", f"reverse {tale.colour}")
+        )
+        self._print(Align.right(line))
+
+    def customer_says(self, tale: Tale, now: datetime, text: str) -> None:
+        """Show the customer's own words, at the right."""
+        self._print(Align.right(self._bubble_of(Text(text, "bold"), tale, f"{tale.first_name} {_clock(now)}")))
+
+    def _bubble_of(self, body: Text, tale: Tale, title: str) -> Panel:
+        widest = max((cell_len(line) for line in body.plain.splitlines()), default=0)
+        width = min(self._bubble, max(widest, cell_len(title) + 2) + 4)
+        return Panel(
+            body, title=Text(title, "dim"), title_align="left", border_style=tale.colour, width=width, padding=(0, 1)
+        )
+
+    # Slack
+
+    def card(self, channel: str, now: datetime, text: str, people: Mapping[str, str]) -> None:
+        """Show a case's new card as it stands in the channel."""
+        self._slack_panel(f"Slack #{channel} {_clock(now)}", text, people)
+
+    def form(self, who: str, text: str) -> None:
+        """Show a form that one member of staff sees."""
+        self._slack_panel(f"Slack – only {who} sees this", text, {})
+
+    def card_changed(self, channel: str, lines: Sequence[str], people: Mapping[str, str]) -> None:
+        """Show what is new on a card that stands in the channel already."""
+        words = " · ".join(_plain(line, people).strip() for line in lines)
+        self._slack_line(f"card in #{channel} now: ", words)
+
+    def thread(self, who: str, text: str, people: Mapping[str, str], *, remark: str = "") -> None:
+        """Show a message in a card's thread."""
+        self._slack_line(f"thread, {who}: ", _plain(text, people), remark)
+
+    def staff_does(self, who: str, now: datetime, what: str) -> None:
+        """Show what a member of staff presses."""
+        self._slack_line(f"{_clock(now)} {who} ", what)
+
+    def _slack_line(self, lead: str, text: str, remark: str = "") -> None:
+        grid = Table.grid(padding=(0, 1))
+        grid.add_row(Text("┃", _SLACK), Text.assemble((lead, "dim"), text, (remark, "dim italic")))
+        self._print(Padding(grid, (0, 0, 0, 6)))
+
+    def _slack_panel(self, title: str, text: str, people: Mapping[str, str]) -> None:
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(no_wrap=True, style="dim")
+        grid.add_column()
+        parts: list[RenderableType] = []
+        fields = 0
+        for line in text.splitlines():
+            found = _FIELD.fullmatch(line)
+            if found:
+                grid.add_row(found["name"], _plain(found["value"], people))
+                fields += 1
+                continue
+            if fields:
+                parts.append(grid)
+                grid, fields = Table.grid(padding=(0, 2)), 0
+                grid.add_column(no_wrap=True, style="dim")
+                grid.add_column()
+            parts.append(_slack_text(line, people))
+        if fields:
+            parts.append(grid)
+        inner = Table.grid()
+        for part in parts:
+            inner.add_row(part)
+        width = min(self._console.width - 6, 84)
+        panel = Panel(
+            inner, title=Text(title, f"bold {_SLACK}"), title_align="left", border_style=_SLACK, box=box.HEAVY,
+            width=width, padding=(0, 1),
+        )  # fmt: skip
+        self._print(Padding(panel, (0, 0, 0, 6)))
+
+    # The end
+
+    def show(self, *parts: RenderableType) -> None:
+        """Write parts that were made elsewhere."""
+        for part in parts:
+            self._print(part)
+
+    def _print(self, part: RenderableType = "") -> None:
+        self._unread += len(self._console.render_lines(part, pad=False))
+        self._console.print(part)
+
+
+def _clock(now: datetime) -> str:
+    return f"{now.astimezone(ZONE):%H:%M}"
+
+
+def _later(days: int) -> str:
+    match days:
+        case 1:
+            return "the next day"
+        case _ if days % 7 == 0 and days < 7 * len(_NUMBERS):
+            weeks = days // 7
+            return f"{_NUMBERS[weeks]} week{'s' if weeks > 1 else ''} later"
+        case _ if days < len(_NUMBERS):
+            return f"{_NUMBERS[days]} days later"
+        case _:
+            return f"{days} days later"
+
+
+def _packed(labels: Sequence[str], width: int) -> list[str]:
+    """Set labels beside one another as long as there is room; a button is never broken where it need not be."""
+    lines: list[str] = []
+    for label in labels:
+        if lines and cell_len(lines[-1]) + 2 + cell_len(label) <= width:
+            lines[-1] += f"  {label}"
+        else:
+            lines.append(label)
+    return lines
+
+
+def _plain(text: str, people: Mapping[str, str]) -> str:
+    """Read Slack's own writing: mentions, bold, the three escaped signs."""
+    named = _MENTION.sub(lambda found: f"@{people.get(found[1], found[1])}", text)
+    return html.unescape(re.sub(r"\*([^*\n]+)\*", r"\1", named))
+
+
+def _slack_text(line: str, people: Mapping[str, str]) -> Text:
+    text = Text(_plain(line, people))
+    if _BUTTON.match(line):
+        text.stylize(f"bold {_SLACK}")
+    elif line.startswith("*") or line.isupper():
+        text.stylize("bold")
+    return text
