@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 import structlog
@@ -35,6 +35,7 @@ from bot.adapters.web import build_web, serve
 from bot.desk.shop import Shop
 from bot.dispatch import Dispatcher
 from bot.errors import ConfigurationError, FollowUpError
+from bot.flows.parse import read_flow
 from bot.messages import House
 from bot.pacing import Pacer
 from bot.ports.channels import Channel, Clock
@@ -295,9 +296,24 @@ def open_base(
     try:
         demand_current(database)
         house.bot_username = database.run_now(lambda uow: uow.note(USERNAME)) or ""
+        keep_flows(flows, database, house.clock.now())
         yield Base(house, database, flows)
     finally:
         database.close()
+
+
+def keep_flows(flows: FlowFiles, database: SqlDatabase, now: datetime) -> None:
+    """Keep the flows in use for ever, and let the newest kept ones serve for files that cannot be read."""
+    if flows.errors:
+        kept = database.run_now(lambda uow: uow.latest_flows())
+        read = (read_flow(source, name)[0] for name, source in kept.items())
+        flows.stand_in({flow.name: flow for flow in read if flow is not None})
+
+    def keep(uow: UnitOfWork) -> None:
+        for flow in flows.flows.values():
+            uow.put_flow(flow.name, flow.version, flow.source, now)
+
+    database.run_now(keep)
 
 
 def demand_current(database: SqlDatabase) -> None:

@@ -76,6 +76,11 @@ class ConversationStatements(Statements):
         pinned = (_FLOW_VERSIONS.c.flow == flow) & (_FLOW_VERSIONS.c.version == version)
         return self._connection.execute(select(_FLOW_VERSIONS.c.source).where(pinned)).scalar_one_or_none()
 
+    def latest_flows(self) -> dict[str, str]:
+        """Give the YAML text of the newest kept version of each flow, by name."""
+        oldest_first = select(_FLOW_VERSIONS.c.flow, _FLOW_VERSIONS.c.source).order_by(_FLOW_VERSIONS.c.created_at)
+        return {flow: source for flow, source in self._connection.execute(oldest_first)}
+
     def put_flow(self, flow: str, version: str, source: str, now: datetime) -> None:
         """Keep a version for ever; keeping it again changes nothing."""
         row = {"flow": flow, "version": version, "source": source, "created_at": now}

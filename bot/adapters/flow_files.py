@@ -4,7 +4,7 @@ What lives here: reading, and keeping the last good version of each flow in use 
 flow is, and what is wrong with one, is the core's (`bot.flows`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -17,6 +17,7 @@ from bot.flows.model import Flow, Texts
 from bot.flows.parse import read_flow
 from bot.flows.phrases import read_phrases
 
+AFTER_REMEDY_FILE = "after_remedy.yaml"
 PHRASES_FILE = "phrases.yaml"
 _SUFFIXES = (".yaml", ".yml")
 
@@ -50,11 +51,17 @@ class FlowFiles:
         """Remember where the flows are."""
         self._folder = folder
         self._seen: dict[str, _Seen] = {}
+        self._stand_ins: dict[str, Flow] = {}
         self._stamps: Mapping[str, object] = {}
         self._shipped_phrases: Mapping[str, Texts] = {}
         self.flows: Mapping[str, Flow] = MappingProxyType({})
         self.phrases: Mapping[str, Texts] = MappingProxyType({})
         self.errors: list[FlowError] = []
+
+    def stand_in(self, flows: Mapping[str, Flow]) -> None:
+        """Let versions that were good before the last start serve for files that cannot be read now."""
+        self._stand_ins = dict(flows)
+        self._read()
 
     def load(self) -> None:
         """Read everything. What is wrong with a file stands in `errors`; the other files serve nevertheless.
@@ -118,6 +125,10 @@ class FlowFiles:
                 errors += seen[source.name].errors
         self._seen = seen
         flows, doubles = self._by_name(seen)
+        if errors:
+            flows = {**self._stand_ins, **flows}
+        if not any(trigger.on == "remedy.done" for flow in flows.values() for trigger in flow.triggers):
+            flows = {**_asking_after_a_remedy(shipped), **flows}
         self.flows, self.phrases = MappingProxyType(flows), MappingProxyType(phrases)
         self.errors = [*errors, *doubles]
 
@@ -160,6 +171,15 @@ class FlowFiles:
         # A sentence that has just become invalid keeps its last good wording.
         kept = {} if not errors else {name: self.phrases[name] for name in self.phrases}
         return {**kept, **own}, errors
+
+
+def _asking_after_a_remedy(shipped: Iterable[_Readable]) -> dict[str, Flow]:
+    """Give the shipped flow that asks again after a remedy: without one, no case could ever end (rule 6)."""
+    for source in shipped:
+        if source.name == AFTER_REMEDY_FILE:
+            flow, _ = _read_one(source)
+            return {flow.name: flow} if flow else {}
+    return {}
 
 
 def _is_ours(one: _Readable) -> bool:

@@ -9,7 +9,6 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import TYPE_CHECKING
 
 from rich import box
 from rich.align import Align
@@ -22,9 +21,6 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.demo.tale import ZONE, Tale
-
-if TYPE_CHECKING:
-    from bot.satisfaction import Figures
 
 _PIPE_COLUMNS = 100
 _MOST_COLUMNS = 100
@@ -113,6 +109,14 @@ class Screen:
     def tell(self, now: datetime, text: str) -> None:
         """Tell what happens in life, where no program sees it."""
         self._print(Padding(Text.assemble((f"{_clock(now)}  ", "dim"), (text, "italic")), (0, 0, 0, 2)))
+
+    def shop_tells(self, now: datetime, kind: str) -> None:
+        """Tell what the shop's system reported to the program."""
+        self._print(Padding(Text(f"{_clock(now)}  the shop’s system reports: {kind}", "dim"), (0, 0, 0, 2)))
+
+    def link(self, address: str) -> None:
+        """Show the link behind the code on the receipt."""
+        self._print(Padding(Text(address, "underline dim"), (0, 0, 0, 9)))
 
     async def breathe(self) -> None:
         """Leave the reader time for what was written since; in a pipe nobody needs it."""

@@ -81,6 +81,9 @@ class UnitOfWork(Protocol):
     def flow_source(self, flow: str, version: str) -> str | None:
         """Give the YAML text of a published version."""
 
+    def latest_flows(self) -> dict[str, str]:
+        """Give the YAML text of the newest kept version of each flow, by name."""
+
     def put_flow(self, flow: str, version: str, source: str, now: datetime) -> None:
         """Keep a version for ever; keeping it again changes nothing."""
 

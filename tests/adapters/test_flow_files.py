@@ -34,6 +34,33 @@ def loaded(folder: Path) -> FlowFiles:
     return source
 
 
+def own(source: FlowFiles) -> list[str]:
+    """Give the flows of the folder: the shipped question after a remedy stands beside them."""
+    return [name for name in source.flows if name != "after_remedy"]
+
+
+def test_a_folder_without_a_question_after_a_remedy_gets_the_shipped_one(tmp_path: Path) -> None:
+    """Without a flow that begins on remedy.done no case could ever end; an own one takes its place."""
+    write(tmp_path, "good.yaml", GOOD.format(name="good", text="x"))
+    source = loaded(tmp_path)
+    assert sorted(source.flows) == ["after_remedy", "good"]
+    write(tmp_path, "mine.yaml", GOOD.format(name="mine", text="x").replace("order.placed", "remedy.done"))
+    source.reload_if_changed()
+    assert sorted(source.flows) == ["good", "mine"]
+
+
+def test_a_version_that_was_good_before_the_start_stands_in_for_a_broken_file(tmp_path: Path) -> None:
+    """Started with a file that will not do, the newest kept version of its flow is used, and the error stands."""
+    write(tmp_path, "kept.yaml", "flow: [")
+    source = loaded(tmp_path)
+    assert own(source) == []
+    before = FlowFiles()
+    before.load()
+    source.stand_in({"after_delivery": before.flows["after_delivery"]})
+    assert own(source) == ["after_delivery"]
+    assert source.errors
+
+
 def test_the_shipped_library_serves_without_a_folder() -> None:
     """Without a folder the four shipped flows are there, and every sentence in English and Danish."""
     source = FlowFiles()
@@ -66,7 +93,7 @@ def test_a_text_that_cannot_be_rendered_is_refused(tmp_path: Path) -> None:
     """A flow whose texts name what is not there is not used."""
     write(tmp_path, "a.yaml", GOOD.format(name="a", text="Hi {{ custmer.name }}"))
     source = loaded(tmp_path)
-    assert source.flows == {}
+    assert own(source) == []
     assert "custmer" in source.errors[0].reason
 
 
@@ -77,7 +104,7 @@ def test_one_bad_file_does_not_keep_the_others_away(tmp_path: Path) -> None:
     (tmp_path / "latin.yaml").write_bytes("flow: blåbær".encode("latin-1"))
     write(tmp_path, "notes.txt", "not a flow")
     source = loaded(tmp_path)
-    assert list(source.flows) == ["good"]
+    assert own(source) == ["good"]
     assert [error.file for error in source.errors] == ["bad.yaml", "latin.yaml"]
 
 
@@ -99,11 +126,11 @@ def test_a_removed_file_takes_its_flow_with_it(tmp_path: Path) -> None:
     source = loaded(tmp_path)
     (tmp_path / "b.yaml").unlink()
     assert source.reload_if_changed() == []
-    assert list(source.flows) == ["a"]
+    assert own(source) == ["a"]
     moved = tmp_path.rename(tmp_path.with_name("moved"))
     assert len(source.reload_if_changed()) == 1
     assert source.reload_if_changed() == []
-    assert list(source.flows) == ["a"]
+    assert own(source) == ["a"]
     moved.rename(tmp_path)
     assert source.reload_if_changed() == []
     assert source.errors == []

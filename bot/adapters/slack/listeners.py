@@ -283,7 +283,8 @@ def why_not(user: Json, person: Json | None, own: Json) -> str | None:
     theirs = user.get("team_id") or (person or {}).get("team_id")
     organisation = (person or {}).get("enterprise_user", {}).get("enterprise_id")
     is_colleague = organisation is not None and organisation == own.get("enterprise_id")
-    if (theirs != own.get("team_id") and not is_colleague) or (person or {}).get("is_stranger"):
+    is_foreign = theirs is not None and theirs != own.get("team_id")
+    if (is_foreign and not is_colleague) or (person or {}).get("is_stranger"):
         return STRANGER
     if person and (person.get("is_restricted") or person.get("is_ultra_restricted")):
         return GUEST
