@@ -56,6 +56,7 @@ def claim(
     """Claim messages that may go now. Gives them, ready to send, and how many rows were looked at."""
     ready: list[Outgoing] = []
     due = [each for each in uow.due_outgoing(now, limit) if each.channel in channels]
+    _read_ahead(uow, due)
     for message in due:
         decision = _decide(uow, house, message, now)
         match decision:
@@ -71,6 +72,16 @@ def claim(
                 _drop(uow, house, message, decision.reason, now)
     uow.claim([each.id for each in ready if each.id is not None], now + LEASE)
     return [replace(each, attempts=each.attempts + 1) for each in ready], len(due)
+
+
+def _read_ahead(uow: UnitOfWork, messages: Sequence[Outgoing]) -> None:
+    """Read together what the guards and the marks ask for one by one; what goes to staff, or only edits, asks for little."""
+    spoken = [each for each in messages if each.channel == "telegram" and each.kind not in ("system", "edit")]
+    uow.read_ahead(
+        customers={each.customer_id for each in spoken if each.customer_id},
+        sales={each.sale_id for each in spoken if each.sale_id},
+        conversations={each.conversation_id for each in spoken if each.conversation_id},
+    )
 
 
 def _decide(uow: UnitOfWork, house: House, message: Outgoing, now: datetime) -> guards.Decision:
@@ -451,6 +462,7 @@ class Dispatcher:
         now = self._now()
 
         def work(uow: UnitOfWork) -> None:
+            _read_ahead(uow, [outcome.message for outcome in outcomes])
             for outcome in outcomes:
                 mark(uow, self._house, outcome, now)
 

@@ -195,6 +195,7 @@ def note_down(
     uow: UnitOfWork,
     now: datetime,
     kind: str,
+    /,
     *,
     sale_id: str | None = None,
     customer_id: str | None = None,

@@ -1,5 +1,6 @@
 """Conversations, verdicts, pinned flows, cases, the log and the program's own notes, within a transaction."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy import select, update
@@ -18,7 +19,7 @@ from storage.mapping import (
     verdict_from,
     verdict_values,
 )
-from storage.statements import Statements, sought
+from storage.statements import Statements, sought, sought_among
 from storage.tables import metadata
 
 _CONVERSATIONS = metadata.tables["conversations"]
@@ -30,6 +31,7 @@ _LOG = metadata.tables["log"]
 _NOTES = metadata.tables["notes"]
 
 _CONVERSATION = sought(_CONVERSATIONS.c.id)
+_CONVERSATIONS_AMONG = sought_among(_CONVERSATIONS.c.id)
 _CONVERSATION_BY_KEY = sought(_CONVERSATIONS.c.key)
 _CONVERSATIONS_OF = sought(_CONVERSATIONS.c.sale_id).order_by(
     _CONVERSATIONS.c.started_at.desc(), _CONVERSATIONS.c.id.desc()
@@ -37,6 +39,7 @@ _CONVERSATIONS_OF = sought(_CONVERSATIONS.c.sale_id).order_by(
 _VERDICTS_OF = sought(_VERDICTS.c.sale_id).order_by(_VERDICTS.c.id)
 _CASE = sought(_CASES.c.id)
 _CASES_OF = sought(_CASES.c.sale_id).order_by(_CASES.c.opened_at.desc(), _CASES.c.id.desc())
+_CASES_AMONG = sought_among(_CASES.c.sale_id).order_by(_CASES.c.opened_at.desc(), _CASES.c.id.desc())
 _LIVE_POST = sought(_POSTS.c.case_id).where(_POSTS.c.live)
 _STORY_OF = sought(_LOG.c.sale_id).order_by(_LOG.c.at, _LOG.c.id)
 _NOTE = sought(_NOTES.c.key)
@@ -47,8 +50,10 @@ class ConversationStatements(Statements):
 
     def conversation(self, conversation_id: str) -> Conversation | None:
         """Give the conversation."""
-        row = self._one(_CONVERSATION, sought=conversation_id)
-        return conversation_from(row) if row else None
+        known = self._known.conversations
+        if conversation_id not in known and (row := self._one(_CONVERSATION, sought=conversation_id)):
+            known[conversation_id] = conversation_from(row)
+        return known.get(conversation_id)
 
     def conversation_by_key(self, key: str) -> Conversation | None:
         """Give the conversation with this start key."""
@@ -59,9 +64,16 @@ class ConversationStatements(Statements):
         """Give all conversations of a sale, newest first."""
         return [conversation_from(row) for row in self._all(_CONVERSATIONS_OF, sought=sale_id)]
 
+    def read_conversations(self, conversation_ids: Iterable[str]) -> None:
+        """Read those that are not known yet, all in one statement."""
+        if missing := set(conversation_ids) - self._known.conversations.keys():
+            for row in self._all(_CONVERSATIONS_AMONG, sought=sorted(missing)):
+                self._known.conversations[row["id"]] = conversation_from(row)
+
     def put_conversation(self, conversation: Conversation) -> None:
         """Store the conversation."""
         self._upsert(_CONVERSATIONS, conversation_values(conversation))
+        self._known.conversations[conversation.id] = conversation
 
     def add_verdict(self, verdict: Verdict) -> None:
         """Append what the customer said."""
@@ -93,11 +105,23 @@ class ConversationStatements(Statements):
 
     def cases_of(self, sale_id: str) -> list[Case]:
         """Give the cases of a sale, newest first."""
-        return [case_from(row) for row in self._all(_CASES_OF, sought=sale_id)]
+        known = self._known.cases_of
+        if sale_id not in known:
+            known[sale_id] = [case_from(row) for row in self._all(_CASES_OF, sought=sale_id)]
+        return list(known[sale_id])
+
+    def read_cases_of(self, sale_ids: Iterable[str]) -> None:
+        """Read the cases of those sales whose cases are not known yet, all in one statement."""
+        if missing := set(sale_ids) - self._known.cases_of.keys():
+            found: dict[str, list[Case]] = {sale_id: [] for sale_id in missing}
+            for row in self._all(_CASES_AMONG, sought=sorted(missing)):
+                found[row["sale_id"]].append(case_from(row))
+            self._known.cases_of |= found
 
     def put_case(self, case: Case) -> None:
         """Store the case."""
         self._upsert(_CASES, case_values(case))
+        self._known.cases_of.pop(case.sale_id, None)
 
     def post_of(self, case_id: str) -> Post | None:
         """Give the live card of a case."""

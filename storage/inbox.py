@@ -51,8 +51,8 @@ class InboxStatements(Statements):
     def settle_incoming(self, incoming_id: int, state: str, error: str | None = None) -> None:
         """Set what became of it; counts an attempt where it failed (also where it stays ``new`` with an error)."""
         failed = state == "failed" or (state == "new" and error is not None)
-        self._connection.execute(
-            _SETTLE, {"this": incoming_id, "state": state, "error": error, "failures": 1 if failed else 0}
+        self._write(
+            _INBOX, _SETTLE, {"this": incoming_id, "state": state, "error": error, "failures": 1 if failed else 0}
         )
 
     def inbox(self, states: Sequence[str], limit: int) -> list[Incoming]:

@@ -36,7 +36,7 @@ class MomentStatements(Statements):
 
     def plan(self, moment: Moment) -> None:
         """Plan a moment. The same key again: brought forward if earlier and still planned or held; else nothing."""
-        self._connection.execute(_PLAN[self._dialect], moment_values(moment))
+        self._write(_MOMENTS, _PLAN[self._dialect], moment_values(moment))
 
     def moments_of(self, sale_id: str) -> list[Moment]:
         """Give all moments of a sale by their time."""
@@ -53,7 +53,7 @@ class MomentStatements(Statements):
         values: dict[str, Any] = {"state": state, "reason": reason}
         if due_at is not None:
             values["due_at"] = due_at
-        self._connection.execute(_THIS_MOMENT, {"this": moment_id, **values})
+        self._write(_MOMENTS, _THIS_MOMENT, {"this": moment_id, **values})
 
     def drop_moments(
         self,

@@ -99,7 +99,7 @@ class OutboxStatements(Statements):
         if message.id is None:
             raise ValueError(f"the message {message.key} has no id; only `send` puts a new message into the outbox")
         values = outgoing_values(message)
-        self._connection.execute(_THIS_MESSAGE, {"this": values.pop("id"), **values})
+        self._write(_OUTBOX, _THIS_MESSAGE, {"this": values.pop("id"), **values})
 
     def outgoing(self, message_id: int) -> Outgoing | None:
         """Give one message of the outbox."""

@@ -1,5 +1,6 @@
 """Customers, sales, promises and link tokens, within a transaction."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Select, func, select
@@ -15,7 +16,7 @@ from storage.mapping import (
     sale_from,
     sale_values,
 )
-from storage.statements import NEW_CUSTOMERS, Statements, sought
+from storage.statements import NEW_CUSTOMERS, Statements, sought, sought_among
 from storage.tables import metadata
 
 _CUSTOMERS = metadata.tables["customers"]
@@ -35,7 +36,10 @@ def _locked(query: Select[Any]) -> Select[Any]:
 
 _CUSTOMER = _locked(sought(_CUSTOMERS.c.id))
 _CUSTOMER_BY_CHAT = _locked(sought(_CUSTOMERS.c.chat_id))
+# In one order in every process: otherwise two would wait for one another.
+_CUSTOMERS_AMONG = _locked(sought_among(_CUSTOMERS.c.id).order_by(_CUSTOMERS.c.id))
 _SALE = sought(_SALES.c.id)
+_SALES_AMONG = sought_among(_SALES.c.id)
 _SALES_OF = sought(_SALES.c.customer_id).order_by(_SALES.c.latest_at.desc().nulls_last(), _SALES.c.id.desc())
 _PROMISES_OF = sought(_PROMISES.c.sale_id).order_by(_PROMISES.c.id)
 _LINK_TOKEN = _locked(sought(_LINK_TOKENS.c.hash))
@@ -50,43 +54,71 @@ class SaleStatements(Statements):
         There is no row to lock for a customer who is yet unknown, so the name is locked: of two processes that are
         about to store the same new customer, the second then finds what the first stored.
         """
+        known = self._known.customers
+        if customer_id in known:
+            return known[customer_id]
         row = self._one(_CUSTOMER, sought=customer_id)
         if row is None and self._has_row_locks:
             self._connection.execute(
                 select(func.pg_advisory_xact_lock(func.hashtextextended(customer_id, NEW_CUSTOMERS)))
             )
             row = self._one(_CUSTOMER, sought=customer_id)
-        return customer_from(row) if row else None
+        if row:
+            known[customer_id] = customer_from(row)
+        return known.get(customer_id)
 
     def customer_by_chat(self, chat_id: int) -> Customer | None:
         """Give the customer who linked this chat, locked."""
         row = self._one(_CUSTOMER_BY_CHAT, sought=chat_id)
-        return customer_from(row) if row else None
+        if row is None:
+            return None
+        customer = self._known.customers[row["id"]] = customer_from(row)
+        return customer
+
+    def read_customers(self, customer_ids: Iterable[str]) -> None:
+        """Read those that are not known yet, all in one statement, locked."""
+        if missing := set(customer_ids) - self._known.customers.keys():
+            for row in self._all(_CUSTOMERS_AMONG, sought=sorted(missing)):
+                self._known.customers[row["id"]] = customer_from(row)
 
     def put_customer(self, customer: Customer) -> None:
         """Store the customer."""
         self._upsert(_CUSTOMERS, customer_values(customer))
+        self._known.customers[customer.id] = customer
 
     def sale(self, sale_id: str) -> Sale | None:
         """Give the sale."""
-        row = self._one(_SALE, sought=sale_id)
-        return sale_from(row) if row else None
+        known = self._known.sales
+        if sale_id not in known and (row := self._one(_SALE, sought=sale_id)):
+            known[sale_id] = sale_from(row)
+        return known.get(sale_id)
 
     def sales_of(self, customer_id: str) -> list[Sale]:
         """Give the customer's sales, newest first (by their latest event, then id)."""
         return [sale_from(row) for row in self._all(_SALES_OF, sought=customer_id)]
 
+    def read_sales(self, sale_ids: Iterable[str]) -> None:
+        """Read those that are not known yet, all in one statement."""
+        if missing := set(sale_ids) - self._known.sales.keys():
+            for row in self._all(_SALES_AMONG, sought=sorted(missing)):
+                self._known.sales[row["id"]] = sale_from(row)
+
     def put_sale(self, sale: Sale) -> None:
         """Store the sale."""
         self._upsert(_SALES, sale_values(sale))
+        self._known.sales[sale.id] = sale
 
     def promises_of(self, sale_id: str) -> list[Promise]:
         """Give the promises of a sale in the order of their ids."""
-        return [promise_from(row) for row in self._all(_PROMISES_OF, sought=sale_id)]
+        known = self._known.promises_of
+        if sale_id not in known:
+            known[sale_id] = [promise_from(row) for row in self._all(_PROMISES_OF, sought=sale_id)]
+        return list(known[sale_id])
 
     def put_promise(self, promise: Promise) -> None:
         """Store the promise (key: sale and id)."""
         self._upsert(_PROMISES, promise_values(promise))
+        self._known.promises_of.pop(promise.sale_id, None)
 
     def link_token(self, token_hash: str) -> LinkToken | None:
         """Give the token with this hash, locked."""

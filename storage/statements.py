@@ -1,9 +1,12 @@
 """What all parts of the unit of work share: the connection, upserts, and the locks that only PostgreSQL needs.
 
 Core statements over the tables of `storage.tables`. No commit here: a part works within the transaction it was given.
+A transaction of many events is fast because it has few statements: what was read once is not read again, and writes are
+gathered until somebody reads, so that rows of one kind go out together.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -11,6 +14,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    Executable,
     RowMapping,
     Select,
     Table,
@@ -24,6 +28,9 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+
+from bot.desk.states import Case
+from bot.ports.records import Conversation, Customer, Promise, Sale
 
 INBOX_LANES = 0
 OUTBOX_LANES = 1
@@ -69,28 +76,85 @@ def _replacing(table: Table, dialect: str) -> sqlite.Insert | postgresql.Insert:
     return statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=rest)
 
 
+def sought_among(column: Column[Any]) -> Select[Any]:
+    """The same for the rows whose `column` is any of a list."""
+    return select(column.table).where(column.in_(bindparam("sought", expanding=True)))
+
+
+@dataclass(slots=True)
+class _Write:
+    """Rows that go out with one statement."""
+
+    statement: Executable
+    columns: tuple[str, ...]
+    rows: list[dict[str, Any]]
+
+
+@dataclass(slots=True)
+class Known:
+    """What this transaction has read or stored already, by id (lists: by sale)."""
+
+    customers: dict[str, Customer] = field(default_factory=dict)
+    sales: dict[str, Sale] = field(default_factory=dict)
+    conversations: dict[str, Conversation] = field(default_factory=dict)
+    cases_of: dict[str, list[Case]] = field(default_factory=dict)
+    promises_of: dict[str, list[Promise]] = field(default_factory=dict)
+
+
 class Statements:
     """One part of a transaction: reads and writes on one connection."""
 
     def __init__(self, connection: Connection) -> None:
         """Work on `connection`, in the transaction that is open there."""
-        self._connection = connection
+        self._bare_connection = connection
+        self._gathered: list[_Write] = []
+        self._newest: dict[Table, _Write] = {}
+        self._known = Known()
         self._dialect = connection.dialect.name
         self._has_row_locks = self._dialect == "postgresql"
 
+    @property
+    def _connection(self) -> Connection:
+        """Give the connection to ask something; what was gathered is written first, so that the answer knows of it."""
+        self.flush()
+        return self._bare_connection
+
+    def flush(self) -> None:
+        """Write what was gathered. An error of the database in a write shows here, at the latest at the commit."""
+        gathered, self._gathered = self._gathered, []
+        self._newest.clear()
+        for write in gathered:
+            # One row is not sent as a list: only then the driver may prepare the statement and keep it.
+            self._bare_connection.execute(write.statement, write.rows if len(write.rows) > 1 else write.rows[0])
+
+    def _forget(self) -> None:
+        """Know nothing and have nothing to write: part of the transaction was undone."""
+        self._gathered.clear()
+        self._newest.clear()
+        self._known = Known()
+
+    def _write(self, table: Table, statement: Executable, row: Mapping[str, Any]) -> None:
+        """Gather a write. Within a table the order stays; between tables it does not matter: they are checked at commit."""
+        newest, columns = self._newest.get(table), tuple(row)
+        if newest is not None and newest.statement is statement and newest.columns == columns:
+            newest.rows.append(dict(row))
+            return
+        write = self._newest[table] = _Write(statement, columns, [dict(row)])
+        self._gathered.append(write)
+
     def _upsert(self, table: Table, row: Mapping[str, Any]) -> None:
         """Store a whole row under its primary key."""
-        self._connection.execute(_replacing(table, self._dialect), dict(row))
+        self._write(table, _replacing(table, self._dialect), row)
 
     def _add_once(self, table: Table, row: Mapping[str, Any], *key: str) -> None:
         """Store a row, but leave the one that is there under the same `key`."""
-        self._connection.execute(_keeping_first(table, self._dialect, key), dict(row))
+        self._write(table, _keeping_first(table, self._dialect, key), row)
 
     def _insert_once(self, table: Table, *key: str) -> sqlite.Insert | postgresql.Insert:
         return _keeping_first(table, self._dialect, key)
 
     def _add(self, table: Table, row: Mapping[str, Any]) -> None:
-        self._connection.execute(_insert_into(table, self._dialect), dict(row))
+        self._write(table, _insert_into(table, self._dialect), row)
 
     def _one(self, query: Select[Any], **asked: Any) -> RowMapping | None:
         return self._connection.execute(query, asked).mappings().one_or_none()

@@ -5,10 +5,10 @@ deadlock on PostgreSQL, a locked file on SQLite) left nothing behind, and is don
 """
 
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
@@ -30,9 +30,26 @@ _TRY_AGAIN_SQLSTATES = frozenset({"40001", "40P01"})
 class SqlUnitOfWork(SaleStatements, ConversationStatements, MomentStatements, OutboxStatements, InboxStatements):
     """Implements `bot.ports.store.UnitOfWork`: one of its parts for each kind of thing."""
 
-    def savepoint(self) -> AbstractContextManager[Any]:
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
         """Open a savepoint, a context manager: what raises inside is undone, the rest of the transaction stands."""
-        return self._connection.begin_nested()
+        nested = self._connection.begin_nested()
+        try:
+            with nested:
+                yield
+                self.flush()
+        except BaseException:
+            self._forget()
+            raise
+
+    def read_ahead(
+        self, *, customers: Collection[str] = (), sales: Collection[str] = (), conversations: Collection[str] = ()
+    ) -> None:
+        """Read many in a few statements; asked for one by one afterwards, they are at hand. Cases come with the sales."""
+        self.read_customers(customers)
+        self.read_sales(sales)
+        self.read_conversations(conversations)
+        self.read_cases_of(sales)
 
 
 def in_transaction(engine: Engine, work: Callable[[SqlUnitOfWork], T]) -> T:
@@ -48,7 +65,10 @@ def in_transaction(engine: Engine, work: Callable[[SqlUnitOfWork], T]) -> T:
     while True:
         try:
             with engine.begin() as connection:
-                return work(SqlUnitOfWork(connection))
+                unit = SqlUnitOfWork(connection)
+                result = work(unit)
+                unit.flush()
+                return result
         except DBAPIError as error:
             if attempt == ATTEMPTS or not _was_overtaken(error):
                 raise

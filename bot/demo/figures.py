@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from rich import box
 from rich.console import RenderableType
-from rich.padding import Padding
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
@@ -93,7 +92,9 @@ def _table(result: Result, tales: Mapping[str, Tale]) -> Table:
     table.add_column("complete?", footer=f"{complete} of {len(result.endings)}")
     for ending in result.endings:
         sale, tale = ending.sale, tales[ending.sale.id]
-        name = Text(f"{tale.sign} {sale.id} {tale.first_name}", f"bold {tale.colour}").append(f"\n{sale.summary}", "not bold default")
+        name = Text(f"{tale.sign} {sale.id} {tale.first_name}", f"bold {tale.colour}").append(
+            f"\n{sale.summary}", "not bold default"
+        )
         cells = [_cell(sale.factors.get(factor)) for factor in FACTORS]
         is_complete = sale.confirmed_at is not None
         mark = Text("✔ yes", "bold green") if is_complete else Text("✖ not yet", "bold red")
@@ -112,7 +113,7 @@ def _number(value: float | None) -> str:
 def _limits(result: Result) -> list[RenderableType]:
     figures, target = result.figures, result.benchmark
     lines: list[RenderableType] = [
-        Text("– was not answered: unknown, neither 0 nor 1. One zero makes the product zero, as in life.", "dim"),
+        Text("– not answered: unknown, neither 0 nor 1. One zero makes the product zero.", "dim"),
         Text(),
     ]
     if figures.limiting_factor:
@@ -126,29 +127,36 @@ def _limits(result: Result) -> list[RenderableType]:
     else:
         lines.append(Text("What limits: nothing; every factor that was answered stands at 1."))
     if figures.satisfaction:
-        lines.append(Text(f"Satisfaction {figures.satisfaction.value:.2f}, and the shop set out for {target.satisfaction:.2f}."))
+        lines.append(
+            Text(f"Satisfaction {figures.satisfaction.value:.2f}, and the shop set out for {target.satisfaction:.2f}.")
+        )
     if figures.coverage is not None:
-        heard = f"Coverage {figures.coverage:.2f}: {figures.answered} of {figures.sales} customers were asked and answered"
+        heard = (
+            f"Coverage {figures.coverage:.2f}: {figures.answered} of {figures.sales} customers were asked and answered"
+        )
         lines.append(Text(f"{heard}, and the shop set out for {target.coverage:.2f}."))
     asked = result.messages.get("question", 0)
     reminders = result.messages.get("reminder", 0)
     cases = sum(len(each.cases) for each in result.endings)
-    lines.append(Text(f"It took {asked} questions, {reminders} reminders and {cases} cases."))
+    took = f"{_counted(asked, 'question')}, {_counted(reminders, 'reminder')} and {_counted(cases, 'case')}"
+    lines.append(Text(f"It took {took}."))
     return lines
+
+
+def _counted(number: int, one: str) -> str:
+    return f"{number} {one}{'' if number == 1 else 's'}"
 
 
 def _open(result: Result, tales: Mapping[str, Tale]) -> list[RenderableType]:
     lines: list[RenderableType] = []
     for ending in result.endings:
+        name = f"{tales[ending.sale.id].sign} {ending.sale.summary}"
+        zeros = [factor for factor in FACTORS if ending.sale.factors.get(factor) == 0]
         if ending.sale.confirmed_at is None:
-            tale = tales[ending.sale.id]
-            lines.append(Text(f"Still open: {tale.sign} {ending.sale.summary} – {_why_open(ending)}"))
-        elif satisfaction(ending.sale.factors) == 0:
-            tale = tales[ending.sale.id]
-            zeros = ", ".join(name for name in FACTORS if ending.sale.factors.get(name) == 0)
-            lines.append(
-                Text(f"Complete, yet at zero: {tale.sign} {ending.sale.summary} – put right for this customer, but {zeros} failed; mend it for the next one.")
-            )
+            lines.append(Text.assemble(("Still open: ", "bold"), f"{name} – {_why_open(ending)}"))
+        elif zeros:
+            why = f"put right for this customer, but {' and '.join(zeros)} failed: mend it for the next one."
+            lines.append(Text.assemble(("Complete, yet at zero: ", "bold"), f"{name} – {why}"))
     return [*lines, Text()] if lines else lines
 
 
@@ -165,6 +173,6 @@ def _why_open(ending: Ending) -> str:
 
 def _next_steps() -> list[RenderableType]:
     return [
-        Padding(Text("Now with a sale of yours: docs/quickstart.md, from zero to the first real message."), 0),
-        Padding(Text("Then `aftersale sale show SALE` tells its whole story, and `aftersale why SALE` each message’s reason."), 0),
+        Text("Next, with a sale of your own: docs/quickstart.md – from zero to a real message."),
+        Text("Then `aftersale sale show SALE` tells its whole story, message by message."),
     ]

@@ -1,11 +1,14 @@
 """The play: whatever comes next, the program's own moments or what people do, at its time; and what is seen of it.
 
-Players act on what they see in their chats and channels and on nothing else. The database is asked for one thing only:
-to which sale a card belongs, so that it can be shown with its story.
+Players act on what they see in their chats and channels and on nothing else. The database is asked for what is shown
+beside: to which sale a card belongs, and whether a sale has become complete.
 """
 
 import heapq
 import io
+import logging
+import re
+import sys
 import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -34,8 +37,8 @@ _IN_A_TALK = timedelta(minutes=5)
 # Working time, since staff see the card: so much until they claim it, ask about, reply, and have put it right.
 _CLAIMS_AFTER, _ASKS_AFTER, _REPLIES_AFTER, _REMEDY_AFTER = (timedelta(minutes=each) for each in (15, 18, 25, 50))
 _ROUNDS = 3
-_ERROR = 40
-"""The log's level from which on something truly went wrong."""
+_WORTH_TELLING = re.compile(r"^(?:\d{4}-\d\d-\d\dT\S+ .*|\w*(?:Error|Exception)\b.*)$", re.MULTILINE)
+"""What of an error in the log is shown: its event, and the reason that stands at the end of its traceback."""
 
 
 async def play(screen: Screen, flows_dir: Path | None) -> int:
@@ -45,15 +48,17 @@ async def play(screen: Screen, flows_dir: Path | None) -> int:
         FollowUpError: it cannot be played; the text says why.
     """
     log = io.StringIO()
-    set_up_logs("console", level=_ERROR, stream=log)
+    set_up_logs("console", stream=log)
+    for handler in logging.getLogger().handlers:
+        handler.setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory(prefix="aftersale-demo-") as folder:
         async with open_stage(Path(folder), START.astimezone(tales.ZONE), flows_dir) as stage:
             the_play = Play(stage, screen)
             await the_play.run()
             result = await gather(stage, TALES)
     screen.show(*shown(result, TALES))
-    if problems := log.getvalue().strip():
-        screen.line(f"\n✖ The program reported errors meanwhile:\n{problems}")
+    if problems := _WORTH_TELLING.findall(log.getvalue()):
+        print("✖ The program reported errors meanwhile:", *problems, sep="\n  ", file=sys.stderr)  # noqa: T201
         return 1
     return 0
 
@@ -81,6 +86,7 @@ class _Seen:
     lines: list[str] = field(default_factory=list)
     replies: int = 0
     rounds: int = 0
+    in_hands: bool = False
 
 
 Act = Callable[[], Awaitable[None]]
@@ -101,6 +107,8 @@ class Play:
         self._members = {name: self._member(name) for name in dict.fromkeys([*tales.STAFF.values(), tales.SOMEBODY])}
         self._people = {member.id: member.name for member in self._members.values()}
         self._cards: dict[str, _Seen] = {}
+        self._complete: set[str] = set()
+        self._has_shown_preview = False
         for guest in self._guests:
             tale = guest.tale
             for at, event in tale.events():
@@ -142,9 +150,10 @@ class Play:
         await self._stage.rest()
         for guest in self._guests:
             self._look_at_chat(guest)
-        for channel in self._stage.channels.values():
+        for channel in self._stage.channels:
             for message in channel.messages:
                 await self._look_at_card(channel, message)
+        await self._look_at_sales()
         await self._screen.breathe()
 
     def _look_at_chat(self, guest: _Guest) -> None:
@@ -183,9 +192,17 @@ class Play:
             remark = "" if reply.user not in self._people else "  (stays in Slack: no customer sees a thread)"
             self._screen.thread(who, reply.plain(), self._people, remark=remark)
         seen.replies = len(message.replies)
-        if LABELS[CLAIM] in message.buttons and seen.rounds < _ROUNDS and not self._is_planned(seen):
-            seen.rounds += 1
+        if LABELS[CLAIM] in message.buttons and seen.rounds < _ROUNDS and not seen.in_hands:
+            seen.rounds, seen.in_hands = seen.rounds + 1, True
             self._take_up(channel, message, seen)
+
+    async def _look_at_sales(self) -> None:
+        sales = await self._stage.read(lambda uow: [uow.sale(tale.sale) for tale in TALES])
+        for tale, sale in zip(TALES, sales, strict=True):
+            if sale is not None and sale.confirmed_at is not None and tale.sale not in self._complete:
+                self._complete.add(tale.sale)
+                self._screen.scene(tale, self._now)
+                self._screen.complete(tale)
 
     async def _tale_of(self, message: Message) -> Tale | None:
         case_id = ((message.metadata or {}).get("event_payload") or {}).get("case_id", "")
@@ -235,9 +252,6 @@ class Play:
 
     # What staff do
 
-    def _is_planned(self, seen: _Seen) -> bool:
-        return any(getattr(act, "args", None) and act.args[-1] is seen for _, _, act in self._agenda)  # type: ignore[attr-defined]
-
     def _take_up(self, channel: Channel, message: Message, seen: _Seen) -> None:
         member = self._members[tales.STAFF.get(channel.name, tales.SOMEBODY)]
         calendar = self._team_of(channel).calendar
@@ -252,7 +266,7 @@ class Play:
 
     def _team_of(self, channel: Channel) -> Team:
         shop = self._stage.shop
-        name = next((name for name, team in shop.teams.items() if team.channel == f"#{channel.name}"), "")
+        name = next((name for name, team in shop.teams.items() if team.channel == channel.id), "")
         return shop.team(name)
 
     async def _claim(self, member: Member, message: Message, seen: _Seen) -> None:
@@ -268,16 +282,19 @@ class Play:
     async def _reply(self, member: Member, message: Message, seen: _Seen) -> None:
         if not self._can(message, REPLY):
             return
-        self._does(member, seen, f"presses [{LABELS[REPLY]}], writes, and looks at the preview")
+        self._does(member, seen, f"presses [{LABELS[REPLY]}], writes, and sees the preview")
         await member.click(message, REPLY)
         form = await member.wait_view()
         await self._must_pass(member.submit({TEXT: seen.tale.help.reply}), "the reply")
         preview = await member.wait_view(lambda view: bool(view["id"] != form["id"]))
-        self._screen.form(member.name, render_view(preview))
+        if not self._has_shown_preview:
+            self._screen.form(member.name, render_view(preview))
+            self._has_shown_preview = True
         self._does(member, seen, "presses [Send]")
         await self._must_pass(member.submit(), "the reply")
 
     async def _remedy(self, member: Member, message: Message, seen: _Seen) -> None:
+        seen.in_hands = False
         if not self._can(message, REMEDY):
             return
         helped = seen.tale.help

@@ -28,13 +28,15 @@ _MOST_COLUMNS = 100
 _LEAST_COLUMNS = 60
 _BUBBLE = 0.72
 """How much of the width a bubble may take."""
+_LONG = 220
+"""How many characters a message may have and still be shown whole each time that another customer gets it."""
 _SLACK = "yellow"
 _SECONDS_A_LINE = 0.035
 _SECONDS_IN_ALL = 13.0
 """All pauses for reading together, so that the whole demo stays under half a minute."""
 
 _NUMBERS = ("", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
-_FIELD = re.compile(r"\s*\*(?P<name>[^*]+)\*\s+(?P<value>\S.*)")
+_FIELD = re.compile(r"\s*(?:\*(?P<name>[^*]+)\*|(?P<plain>So far):)\s+(?P<value>\S.*)")
 _BUTTON = re.compile(r"\[[^\[\]]+\]")
 _MENTION = re.compile(r"<@(\w+)>")
 
@@ -61,6 +63,7 @@ class Screen:
         self._unread = 0
         self._day: date | None = None
         self._scene: tuple[str, date] | None = None
+        self._known: set[str] = set()
 
     # The frame
 
@@ -108,15 +111,19 @@ class Screen:
 
     def tell(self, now: datetime, text: str) -> None:
         """Tell what happens in life, where no program sees it."""
-        self._print(Padding(Text.assemble((f"{_clock(now)}  ", "dim"), (text, "italic")), (0, 0, 0, 2)))
+        self._hanging(f"  {_clock(now)}  ", "dim", Text(text, "italic"))
 
     def shop_tells(self, now: datetime, kind: str) -> None:
         """Tell what the shop's system reported to the program."""
-        self._print(Padding(Text(f"{_clock(now)}  the shop’s system reports: {kind}", "dim"), (0, 0, 0, 2)))
+        self._hanging(f"  {_clock(now)}  ", "dim", Text(f"the shop’s system reports: {kind}", "dim"))
 
     def link(self, address: str) -> None:
         """Show the link behind the code on the receipt."""
-        self._print(Padding(Text(address, "underline dim"), (0, 0, 0, 9)))
+        self._hanging(" " * 9, "", Text(address, "dim"))
+
+    def complete(self, tale: Tale) -> None:
+        """Show that a sale has become complete."""
+        self._print(Text(f"  ✔ Sale {tale.sale} is complete, because {tale.first_name} says so.", "bold green"))
 
     async def breathe(self) -> None:
         """Leave the reader time for what was written since; in a pipe nobody needs it."""
@@ -129,12 +136,17 @@ class Screen:
     # Telegram
 
     def bot_says(self, tale: Tale, now: datetime, text: str, rows: Sequence[Sequence[str]]) -> None:
-        """Show a message of the bot with its buttons, at the left."""
-        body = Text(text.strip())
+        """Show a message of the bot with its buttons, at the left; of a long one that is known, only its beginning."""
+        words = text.strip()
+        shape = words.replace(tale.first_name, "").replace(tale.summary, "")
+        if shape in self._known and len(words) > _LONG:
+            words = f"{words[: _LONG // 2].rpartition(' ')[0]} … (as above)"
+        self._known.add(shape)
+        body = Text(words)
         labels = [f"[ {label} ]" for row in rows for label in row]
-        for line in _packed(labels, self._bubble - 6):
+        for line in _packed(labels, self._bubble - 4):
             body.append(f"\n{line}", f"bold {tale.colour}")
-        self._print(Padding(self._bubble_of(body, tale, f"🤖 {_clock(now)}"), (0, 0, 0, 2)))
+        self._print(Padding(self._bubble_of(body, tale, f"🤖 {_clock(now)}"), (0, 0, 0, 2), expand=False))
 
     def customer_taps(self, tale: Tale, now: datetime, label: str) -> None:
         """Show which button the customer chose, at the right."""
@@ -167,50 +179,46 @@ class Screen:
     def card_changed(self, channel: str, lines: Sequence[str], people: Mapping[str, str]) -> None:
         """Show what is new on a card that stands in the channel already."""
         words = " · ".join(_plain(line, people).strip() for line in lines)
-        self._slack_line(f"card in #{channel} now: ", words)
+        self._slack_line(f"card in #{channel} now: ", words, is_short=True)
 
     def thread(self, who: str, text: str, people: Mapping[str, str], *, remark: str = "") -> None:
-        """Show a message in a card's thread."""
-        self._slack_line(f"thread, {who}: ", _plain(text, people), remark)
+        """Show a message in a card's thread; of what was to be read before, only the beginning."""
+        self._slack_line(f"thread, {who}: ", _plain(text, people), remark, is_short=not remark)
 
     def staff_does(self, who: str, now: datetime, what: str) -> None:
-        """Show what a member of staff presses."""
-        self._slack_line(f"{_clock(now)} {who} ", what)
+        """Show what a member of staff does."""
+        self._slack_line(f"{_clock(now)} ", f"{who} {what}")
 
-    def _slack_line(self, lead: str, text: str, remark: str = "") -> None:
-        grid = Table.grid(padding=(0, 1))
-        grid.add_row(Text("┃", _SLACK), Text.assemble((lead, "dim"), text, (remark, "dim italic")))
-        self._print(Padding(grid, (0, 0, 0, 6)))
+    def _slack_line(self, lead: str, text: str, remark: str = "", *, is_short: bool = False) -> None:
+        line = Text.assemble((lead, "dim"), " ".join(text.split()), (remark, "dim italic"))
+        if is_short:
+            line.truncate(self._console.width - 8, overflow="ellipsis")
+        self._hanging("      ┃ ", _SLACK, line, is_repeated=True)
 
     def _slack_panel(self, title: str, text: str, people: Mapping[str, str]) -> None:
-        grid = Table.grid(padding=(0, 2))
-        grid.add_column(no_wrap=True, style="dim")
-        grid.add_column()
-        parts: list[RenderableType] = []
-        fields = 0
+        inner = Table.grid()
+        fields: Table | None = None
         for line in text.splitlines():
             found = _FIELD.fullmatch(line)
-            if found:
-                grid.add_row(found["name"], _plain(found["value"], people))
-                fields += 1
+            if found is None:
+                fields = None
+                inner.add_row(_slack_text(line, people))
                 continue
-            if fields:
-                parts.append(grid)
-                grid, fields = Table.grid(padding=(0, 2)), 0
-                grid.add_column(no_wrap=True, style="dim")
-                grid.add_column()
-            parts.append(_slack_text(line, people))
-        if fields:
-            parts.append(grid)
-        inner = Table.grid()
-        for part in parts:
-            inner.add_row(part)
-        width = min(self._console.width - 6, 84)
+            if fields is None:
+                fields = Table.grid(padding=(0, 2))
+                fields.add_column(no_wrap=True, style="dim")
+                inner.add_row(fields)
+            fields.add_row(found["name"] or found["plain"], _plain(found["value"], people))
         panel = Panel(
-            inner, title=Text(title, f"bold {_SLACK}"), title_align="left", border_style=_SLACK, box=box.HEAVY,
-            width=width, padding=(0, 1),
-        )  # fmt: skip
-        self._print(Padding(panel, (0, 0, 0, 6)))
+            inner,
+            title=Text(title, f"bold {_SLACK}"),
+            title_align="left",
+            border_style=_SLACK,
+            box=box.HEAVY,
+            width=min(self._console.width - 6, 84),
+            padding=(0, 1),
+        )
+        self._print(Padding(panel, (0, 0, 0, 6), expand=False))
 
     # The end
 
@@ -219,9 +227,23 @@ class Screen:
         for part in parts:
             self._print(part)
 
+    def _hanging(self, lead: str, style: str, text: Text, *, is_repeated: bool = False) -> None:
+        """Write text with `lead` before its first line, and before the others what is as wide, or the same again."""
+        lines = text.wrap(self._console, self._console.width - cell_len(lead))
+        for number, line in enumerate(lines):
+            line.rstrip()
+            before = lead if number == 0 or is_repeated else " " * cell_len(lead)
+            self._print(Text.assemble((before, style), line))
+
     def _print(self, part: RenderableType = "") -> None:
-        self._unread += len(self._console.render_lines(part, pad=False))
-        self._console.print(part)
+        with self._console.capture() as written:
+            self._console.print(part)
+        lines = written.get().splitlines()
+        self._unread += len(lines)
+        if not self._console.is_terminal:  # Rich fills lines up with blanks, which files need not have
+            lines = [line.rstrip() for line in lines]
+        self._console.file.write("\n".join([*lines, ""]))
+        self._console.file.flush()
 
 
 def _clock(now: datetime) -> str:
@@ -259,9 +281,9 @@ def _plain(text: str, people: Mapping[str, str]) -> str:
 
 
 def _slack_text(line: str, people: Mapping[str, str]) -> Text:
-    text = Text(_plain(line, people))
+    text = Text(_plain(line.removeprefix("# "), people))
     if _BUTTON.match(line):
         text.stylize(f"bold {_SLACK}")
-    elif line.startswith("*") or line.isupper():
+    elif line.startswith(("*", "# ")) or line.isupper():
         text.stylize("bold")
     return text

@@ -5,7 +5,7 @@ of it, stands elsewhere.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -42,8 +42,7 @@ class Stage:
     telegram: SandboxTelegram
     slack: SandboxSlack
     clock: MovableClock
-    channels: Mapping[str, Channel]
-    """By name, without the #."""
+    channels: Sequence[Channel]
 
     @property
     def program(self) -> Program:
@@ -108,12 +107,12 @@ async def open_stage(folder: Path, start: datetime, flows_dir: Path | None) -> A
         ConfigurationError, FlowError: `flows_dir` cannot be played; the text says what to do.
     """
     clock = MovableClock(start)
-    shop = replace(default_shop(), messages_per_second=_PLENTY, per_chat_per_second=_PLENTY)
+    shop = _with_channel_ids(replace(default_shop(), messages_per_second=_PLENTY, per_chat_per_second=_PLENTY))
     database_url = f"sqlite:///{folder / 'demo.db'}"
     await asyncio.to_thread(migrate, database_url)
     async with SandboxTelegram(token=_TOKEN, clock=clock.now) as telegram, SandboxSlack(clock=clock.now) as slack:
-        names = dict.fromkeys([*(team.channel for team in shop.teams.values()), shop.fallback_channel])
-        channels = {name: slack.channel(f"C{name.upper()}", name) for name in (each.lstrip("#") for each in names)}
+        ids = dict.fromkeys([*(team.channel for team in shop.teams.values()), shop.fallback_channel])
+        channels = [slack.channel(each, each[1:].lower()) for each in ids]
         settings = Settings.of(
             database_url=database_url,
             telegram_bot_token=_TOKEN,
@@ -124,6 +123,16 @@ async def open_stage(folder: Path, start: datetime, flows_dir: Path | None) -> A
             http_port=0,
             flows_dir=flows_dir,
         )
-        async with open_service(settings, clock=clock, shop=shop) as service:
+        async with open_service(settings, clock=clock, shop=shop, slack_per_second=_PLENTY) as service:
             await slack.wait_connected()
             yield Stage(service, telegram, slack, clock, channels)
+
+
+def _with_channel_ids(shop: Shop) -> Shop:
+    """Give the shop with channel ids instead of names, as `aftersale doctor` advises: the sandbox knows ids alone."""
+    teams = {name: replace(team, channel=_channel_id(team.channel)) for name, team in shop.teams.items()}
+    return replace(shop, teams=teams, fallback_channel=_channel_id(shop.fallback_channel))
+
+
+def _channel_id(name: str) -> str:
+    return f"C{name.lstrip('#').upper()}"

@@ -4,7 +4,7 @@ Everything is synchronous: a transaction is one plain function, run whole in a d
 by id (or by key, where a record has one).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
@@ -28,6 +28,9 @@ T = TypeVar("T")
 
 class UnitOfWork(Protocol):
     """All that use cases may ask of storage within one transaction.
+
+    What was read or stored once is at hand for the rest of the transaction, and writes are gathered until something is read
+    from the database: so an error of the database in a write may show later than its call, at the latest at the commit.
 
     On PostgreSQL `customer(...)` takes a row lock, so every use case that will write loads the customer first: that
     serialises
@@ -201,6 +204,11 @@ class UnitOfWork(Protocol):
 
     def put_note(self, key: str, value: str) -> None:
         """Remember a small value."""
+
+    def read_ahead(
+        self, *, customers: Collection[str] = (), sales: Collection[str] = (), conversations: Collection[str] = ()
+    ) -> None:
+        """Read many in a few statements; asked for one by one afterwards, they are at hand. Cases come with the sales."""
 
     def savepoint(self) -> Any:
         """Open a savepoint, a context manager: what raises inside is undone, the rest of the transaction stands."""

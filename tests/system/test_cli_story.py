@@ -1,0 +1,241 @@
+"""Commands that look: the story of a sale after both sides spoke, the reasons, the figures, the queues."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from bot import dispatch, inbox
+from bot.app import Base
+from bot.conversations import moment_came
+from bot.errors import DeliveryUnknown
+from bot.ports.inbound import ButtonTapped, ChatStarted
+from bot.ports.records import Incoming, Outgoing
+from bot.ports.store import UnitOfWork
+from bot.sales import make_link
+from tests.databases import SqliteTemplate
+from tests.system.terminal import NOW, Terminal, event, logs_left_alone
+
+CHAT = 77
+
+
+@pytest.fixture
+def aftersale(
+    sqlite_template: SqliteTemplate,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[Terminal]:
+    """A terminal in which one sale was added, three days after its parcel came."""
+    with logs_left_alone():
+        terminal = Terminal(tmp_path, monkeypatch, capsys, DATABASE_URL=sqlite_template.fresh(tmp_path))
+        _add(terminal)
+        yield terminal
+
+
+@pytest.fixture
+def on_both(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Terminal]:
+    """The same on SQLite and PostgreSQL."""
+    with logs_left_alone():
+        terminal = Terminal(tmp_path, monkeypatch, capsys, DATABASE_URL=database_url)
+        _add(terminal)
+        yield terminal
+
+
+def _add(terminal: Terminal) -> None:
+    added = terminal("sale", "add", stdin=json.dumps(event(ago=timedelta(days=3))))
+    assert added.code == 0, added.err
+
+
+def _linked(base: Base) -> None:
+    """Let the customer link their chat and agree to everything."""
+
+    def work(uow: UnitOfWork) -> None:
+        sale = uow.sale("1001")
+        assert sale is not None
+        token = make_link(uow, base.house, sale, NOW).partition("start=")[2]
+        inbox.chat(uow, base.house, ChatStarted(CHAT, token, "Freja", "en"), NOW)
+        inbox.chat(uow, base.house, ButtonTapped(CHAT, "c:all", None, "en"), NOW)
+
+    base.database.run_now(work)
+
+
+def _asked(base: Base, error: Exception | None = None) -> None:
+    """Let the question after delivery fall due and be sent (or, with `error`, perhaps)."""
+
+    def work(uow: UnitOfWork) -> None:
+        for moment in uow.due_moments(NOW, 10):
+            moment_came(uow, base.house, moment, NOW)
+        question = next(each for each in uow.outgoing_of("1001") if each.kind == "question")
+        outcome = dispatch.Outcome(question, external=None if error else "5", error=error)
+        dispatch.mark(uow, base.house, outcome, NOW)
+
+    base.database.run_now(work)
+
+
+def _tapped(base: Base, choice: str) -> None:
+    """Let the customer tap this choice of the open question."""
+
+    def work(uow: UnitOfWork) -> None:
+        open_one = next(each for each in uow.conversations_of("1001") if each.state.status == "asking")
+        flow = base.house.flows.flows[open_one.flow]
+        names = [each.name for each in flow.steps[open_one.state.step or ""].choices]  # type: ignore[union-attr]
+        data = f"a:{open_one.id}:{open_one.state.turn}:{names.index(choice)}"
+        inbox.chat(uow, base.house, ButtonTapped(CHAT, data, 5, "en"), NOW)
+
+    base.database.run_now(work)
+
+
+def test_the_story_shows_both_sides(on_both: Terminal) -> None:
+    """Question and answer, the case, the factor and what is due stand in the story of the sale, in plain words."""
+    with on_both.base() as base:
+        _linked(base)
+        _asked(base)
+        _tapped(base, "missing")
+
+    shown = on_both("sale", "show", "1001")
+
+    assert shown.code == 0, shown.err
+    assert "linked their chat" in shown.out
+    assert "linked on" in shown.out
+    assert "service: yes, result: yes" in shown.out
+    assert "bot →" in shown.out
+    assert "Was everything as we promised?" in shown.out
+    assert "tapped “📦 Not here yet”  (promise 0)" in shown.out
+    assert "opened for team delivery" in shown.out
+    assert "satisfaction  0 = promise 0 × service – × clarity – × quality –" in shown.out
+    assert "✖ broken" in shown.out
+    assert "the case climbs a rung" in shown.out
+    assert "Traceback" not in shown.err
+
+
+def test_why_gives_one_reason_for_each_message(aftersale: Terminal) -> None:
+    """Whatever was sent, waits or will not go out has a state and exactly one reason."""
+    with aftersale.base() as base:
+        _linked(base)
+        _asked(base)
+
+    told = aftersale.json("why", "1001")
+
+    assert all(each["reason"] and each["state"] for each in told)
+    question = next(each for each in told if each["what"] == "question")
+    assert question["state"] == "sent"
+    assert "“after delivery”" in question["reason"]
+    assert question["next_at"] is not None, "its reminder is due one day"
+    assert any(each["what"] == "first of “after first use”" for each in told)
+    shown = aftersale("why", "1001")
+    assert shown.code == 0
+    assert "the flow “after delivery” says so" in shown.out
+    assert "as things stand, it would be held: another question is open" in shown.out
+
+
+def test_the_report_tells_coverage_factors_and_open_cases(on_both: Terminal) -> None:
+    """The figures count each sale once, leave unknown factors unknown, and name what limits."""
+    on_both("sale", "add", stdin=json.dumps(event("1002")))
+    with on_both.base() as base:
+        _linked(base)
+        _asked(base)
+        _tapped(base, "missing")
+
+    told = on_both.json("report")
+    assert told["figures"]["sales"] == 2
+    assert told["figures"]["coverage"] == 0.5
+    assert told["figures"]["satisfaction"] == {"value": 0.0, "n": 1}
+    assert told["figures"]["limiting_factor"] == "promise"
+    assert (told["linked"], told["complete"], told["silent"]) == (1, 0, 0)
+    assert told["open_cases"]["delivery"]["under a day"] == 1
+    assert [each["sale"] for each in told["broken_promises"]] == ["1001"]
+
+    shown = on_both("report")
+    assert shown.code == 0
+    for words in ("Nordlys: 2 sales", "goal 0.9: 0.9 short", "← limits", "Broken promises: 1", "Open cases: 1"):
+        assert words in shown.out
+    assert "clarity  –" in shown.out
+
+
+def test_a_report_over_nothing_says_how_to_begin(aftersale: Terminal) -> None:
+    """Before anybody answered there is no satisfaction, neither 0 nor 1."""
+    shown = aftersale("report")
+
+    assert shown.code == 0
+    assert "nobody has answered yet" in shown.out
+    assert aftersale.json("report")["figures"]["satisfaction"] is None
+
+
+def test_an_unknown_question_is_sent_again_only_when_asked_for(on_both: Terminal) -> None:
+    """A question that may have arrived is shown; sending it again needs a yes, because it may arrive twice."""
+    with on_both.base() as base:
+        _linked(base)
+        _asked(base, DeliveryUnknown("timed out"))
+    [message] = on_both.json("outbox", "list", "--state", "unknown")
+    number = str(message["id"])
+    assert "may have been sent" in on_both("outbox", "list").out
+
+    refused = on_both("outbox", "retry", number)
+    assert refused.code == 1
+    assert "add --yes" in refused.err
+    assert on_both.json("outbox", "list", "--state", "unknown") != []
+
+    assert on_both("outbox", "retry", number, "--yes").code == 0
+    assert on_both.json("outbox", "list", "--state", "unknown") == []
+    assert number in [str(each["id"]) for each in on_both.json("outbox", "list", "--state", "waiting")]
+    assert "let a message (question) go again, which was unknown" in on_both("sale", "show", "1001").out
+
+
+def test_failed_messages_are_retried_all_at_once(aftersale: Terminal) -> None:
+    """--all-failed takes every failed message and no other; what was sent or dropped cannot go again."""
+    states = ("failed", "failed", "sent", "dropped")
+    with aftersale.base() as base:
+
+        def work(uow: UnitOfWork) -> None:
+            for number in range(len(states)):
+                body = {"chat_id": CHAT, "text": "Hello"}
+                uow.send(Outgoing(f"k{number}", "telegram", "chat:77", "notice", body, NOW, NOW, sale_id="1001"))
+            for message, state in zip(uow.outgoing_of("1001"), states, strict=True):
+                uow.put_outgoing(replace(message, state=state, reason="because"))  # type: ignore[arg-type]
+
+        base.database.run_now(work)
+
+    answer = aftersale("outbox", "retry", "--all-failed")
+
+    assert "2 messages will be tried again" in answer.out
+    [sent] = aftersale.json("outbox", "list", "--state", "sent")
+    again = aftersale("outbox", "retry", str(sent["id"]))
+    assert again.code == 1
+    assert "is sent" in again.err
+    assert aftersale("outbox", "retry", "--all-failed").out.startswith("Nothing to retry")
+
+
+def test_wrong_ids_and_states_are_refused(aftersale: Terminal) -> None:
+    """A message that is not there gives 1, a state that does not exist gives 2, and nothing changes."""
+    assert aftersale("outbox", "retry", "999").code == 1
+    assert aftersale("outbox", "retry").code == 1
+    assert aftersale("outbox", "retry", "x").code == 2
+    assert aftersale("inbox", "retry", "999").code == 1
+    wrong = aftersale("outbox", "list", "--state", "lost")
+    assert wrong.code == 2
+    assert "is not a state" in wrong.err
+
+
+def test_what_could_not_be_handled_is_shown_and_tried_again(aftersale: Terminal) -> None:
+    """A failed row of the inbox is listed with its error, and after a retry it is new again."""
+    with aftersale.base() as base:
+
+        def work(uow: UnitOfWork) -> None:
+            uow.receive([Incoming("telegram", "42", "chat:1", {"update_id": 42}, NOW)])
+            [row] = uow.inbox(["new"], 10)
+            uow.settle_incoming(row.id or 0, "failed", "the flow is broken")
+
+        base.database.run_now(work)
+    listed = aftersale("inbox", "list")
+    assert "the flow is broken" in listed.out
+    [row] = aftersale.json("inbox", "list", "--state", "failed")
+
+    assert aftersale("inbox", "retry", str(row["id"])).code == 0
+    assert aftersale.json("inbox", "list", "--state", "failed") == []
+    assert [each["key"] for each in aftersale.json("inbox", "list", "--state", "new")] == ["42"]
