@@ -1,4 +1,4 @@
-"""Messages out, end to end and durable: waiting in the outbox → claimed → guards → sent by real HTTP → marked as sent."""
+"""Messages out, end to end and durable: waiting in the outbox → claimed → guards → sent by real HTTP → marked."""
 
 import asyncio
 from functools import partial
@@ -26,7 +26,7 @@ async def measure(sizes: Sizes) -> list[Figure]:
         ]
 
 
-async def _with_latency(  # noqa: PLR0913 - one setting of the measurement, said in full
+async def _with_latency(
     server: ServerProcess, source: Template, sizes: Sizes, *, milliseconds: int, loop_size: int, beside: int
 ) -> list[Figure]:
     def slow(run: Runner) -> Runner:

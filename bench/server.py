@@ -1,7 +1,7 @@
 """Both sandboxes in a process of their own, so that they share no event loop and no interpreter with what is measured.
 
-`ServerProcess` is the side of the measurement; ``python -m bench.server`` the side of the sandboxes. Between them goes one
-JSON object a line: a command to standard input, its answer from standard output.
+`ServerProcess` is the side of the measurement; ``python -m bench.server`` the side of the sandboxes. Between them goes
+one JSON object a line: a command to standard input, its answer from standard output.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ class ServerProcess:
         await self.ask("latency", milliseconds=milliseconds)
 
     async def customers(self, number: int) -> None:
-        """Let there be `number` people who have pressed Start, with chat ids from `FIRST_CHAT` on, and no update left."""
+        """Let `number` people have pressed Start, with chat ids from `FIRST_CHAT` on, and leave no update."""
         await self.ask("customers", number=number)
         url = f"{self.telegram}/bot{TOKEN}/deleteWebhook?drop_pending_updates=true"
         async with aiohttp.ClientSession() as session, session.post(url) as answer:

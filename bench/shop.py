@@ -1,4 +1,4 @@
-"""Our side of a measurement: a database with customers who are due to be asked, and the whole program over a copy of it."""
+"""Our side of a measurement: a database of customers who are due to be asked, and the program over a copy of it."""
 
 import asyncio
 import shutil
@@ -18,7 +18,8 @@ from bot.adapters.flow_files import FlowFiles
 from bot.adapters.shop_file import default_shop
 from bot.adapters.slack import translate as slack_words
 from bot.adapters.telegram import translate
-from bot.app import Program, open_service
+from bot.app.program import Program
+from bot.app.service import open_service
 from bot.desk.shop import Shop
 from bot.messages import House
 from bot.ports.records import Incoming
@@ -133,7 +134,8 @@ class RunningShop:
         try:
             async with asyncio.timeout(patience):
                 with closing(sqlite3.connect(f"file:{self._file}?mode=ro", uri=True)) as looker:
-                    while (found := looker.execute(question).fetchone()[0]) != number:
+                    while (found := looker.execute(question).fetchone()[0]) != number:  # noqa: ASYNC110
+                        # No event of the program tells of a commit; a connection of our own sees it.
                         await asyncio.sleep(_LOOK_EVERY)
         except TimeoutError:
             raise TimeoutError(f"{question!r} gave {found} instead of {number}") from None
@@ -157,7 +159,8 @@ async def running_shop(source: Template, server: ServerProcess) -> AsyncIterator
             http_port=0,
         )
         async with open_service(settings, clock=clock, shop=open_shop()) as service:
-            while service.problems() or not service.program.house.bot_username:
+            # Both channels open by themselves; whether they have, can only be asked.
+            while service.problems() or not service.program.house.bot_username:  # noqa: ASYNC110
                 await asyncio.sleep(_LOOK_EVERY)
             await asyncio.sleep(0.2)
             yield RunningShop(service.program, clock, file)

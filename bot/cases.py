@@ -56,6 +56,11 @@ def at_work(case: Case | None) -> bool:
     return case is not None and case.status in ("open", "claimed", "call")
 
 
+def unsettled(case: Case | None) -> bool:
+    """Tell whether it is still to be put right, or to be asked about: meanwhile nothing else begins to ask."""
+    return at_work(case) or (case is not None and case.status == "remedied")
+
+
 def open_or_join(
     uow: UnitOfWork,
     house: House,
@@ -120,7 +125,7 @@ def happen(uow: UnitOfWork, house: House, case: Case, event: CaseEvent, now: dat
             status=after.status, **{k: v for k, v in asdict(event).items() if v is not None},
         )  # fmt: skip
     _carry_out(uow, house, after, effects, now)
-    if at_work(case) and not at_work(after):
+    if (at_work(case) and not at_work(after)) or (unsettled(case) and not unsettled(after)):
         uow.release_held(case.sale_id, now)
     return after
 

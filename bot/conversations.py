@@ -127,7 +127,7 @@ def may_begin(
     case = uow.case(moment.case_id) if moment.case_id else None
     if case is not None and case.status != "remedied":
         return "dropped", f"the case is {case.status}"
-    if "case.open" in unless and cases.at_work(cases.open_of(uow, sale.id)):
+    if "case.open" in unless and cases.unsettled(cases.open_of(uow, sale.id)):
         return "held", "a case is open"
     return held_back(flow, sale, customer, uow)
 

@@ -75,7 +75,7 @@ def claim(
 
 
 def _read_ahead(uow: UnitOfWork, messages: Sequence[Outgoing]) -> None:
-    """Read together what the guards and the marks ask for one by one; what goes to staff, or only edits, asks for little."""
+    """Read together what the guards and the marks ask for one by one; cards and edits ask for little."""
     spoken = [each for each in messages if each.channel == "telegram" and each.kind not in ("system", "edit")]
     uow.read_ahead(
         customers={each.customer_id for each in spoken if each.customer_id},
@@ -434,7 +434,9 @@ class Dispatcher:
         if message.channel == "telegram":
             wait = max(self._paces["telegram"].turn("bot", time), self._paces["chat"].turn(message.lane, time))
         else:
-            wait = self._paces["slack"].turn(str(message.body.get("channel")), time)
+            # An update has a limit of its own at Slack (tier 3), so it need not wait behind the posts of its channel.
+            kind = "update" if message.body.get("ts") else "post"
+            wait = self._paces["slack"].turn(f"{kind}:{message.body.get('channel')}", time)
         if max(wait, held) > 0:
             await asyncio.sleep(max(wait, held))
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import bindparam, case, func, select, update
+from sqlalchemy import Update, bindparam, case, false, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.ports.records import Moment
@@ -15,7 +16,6 @@ from storage.tables import metadata
 _MOMENTS = metadata.tables["moments"]
 _OUTBOX = metadata.tables["outbox"]
 _PLANNED = is_any(_MOMENTS.c.state, "planned")
-_OPEN = is_any(_MOMENTS.c.state, "planned", "held")
 _MOMENTS_OF = sought(_MOMENTS.c.sale_id).order_by(_MOMENTS.c.due_at, _MOMENTS.c.id)
 _THIS_MOMENT = update(_MOMENTS).where(_MOMENTS.c.id == bindparam("this"))
 
@@ -23,12 +23,26 @@ _THIS_MOMENT = update(_MOMENTS).where(_MOMENTS.c.id == bindparam("this"))
 def _planning(statement: sqlite.Insert | postgresql.Insert) -> sqlite.Insert | postgresql.Insert:
     return statement.on_conflict_do_update(
         index_elements=[_MOMENTS.c.key],
-        set_={"due_at": statement.excluded.due_at},
-        where=_OPEN & (statement.excluded.due_at < _MOMENTS.c.due_at),
+        # The earlier plan holds as a whole: another event may have made it, which begins at another step.
+        set_={"due_at": statement.excluded.due_at, "data": statement.excluded.data},
+        # Here the row is found by its key, and a statement for many rows can have no words written into it (`is_any`).
+        where=or_(_MOMENTS.c.state == "planned", _MOMENTS.c.state == "held")
+        & (statement.excluded.due_at < _MOMENTS.c.due_at),
     )
 
 
 _PLAN = {"sqlite": _planning(sqlite.insert(_MOMENTS)), "postgresql": _planning(postgresql.insert(_MOMENTS))}
+
+
+@cache
+def _drop(named: tuple[str, ...], kinds: tuple[str, ...] | None) -> Update:
+    """Give the statement that drops what is open of whom the parameters in `named` (``of_`` and a column) name."""
+    drop = update(_MOMENTS).where(or_(_MOMENTS.c.state == "planned", _MOMENTS.c.state == "held"))
+    for name in named:
+        drop = drop.where(_MOMENTS.c[name.removeprefix("of_")] == bindparam(name))
+    if kinds is not None:
+        drop = drop.where(or_(false(), *(_MOMENTS.c.kind == kind for kind in kinds)))
+    return drop.values(state="dropped", reason=bindparam("why"))
 
 
 class MomentStatements(Statements):
@@ -70,14 +84,10 @@ class MomentStatements(Statements):
         """
         if conversation_id is None and case_id is None:
             raise ValueError("name the conversation or the case whose moments are to be dropped")
-        drop = update(_MOMENTS).where(_OPEN).values(state="dropped", reason=reason)
-        if conversation_id is not None:
-            drop = drop.where(_MOMENTS.c.conversation_id == conversation_id)
-        if case_id is not None:
-            drop = drop.where(_MOMENTS.c.case_id == case_id)
-        if kinds is not None:
-            drop = drop.where(_MOMENTS.c.kind.in_(kinds))
-        self._connection.execute(drop)
+        owners = {"of_conversation_id": conversation_id, "of_case_id": case_id}
+        named = {name: owner for name, owner in owners.items() if owner is not None}
+        statement = _drop(tuple(named), None if kinds is None else tuple(kinds))
+        self._write(_MOMENTS, statement, {"why": reason, **named})
 
     def release_held(self, sale_id: str, now: datetime) -> None:
         """Plan held moments of a sale anew (due now, if past), because something changed; held messages wait again."""

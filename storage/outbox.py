@@ -124,10 +124,12 @@ class OutboxStatements(Statements):
         return [outgoing_from(row) for row in self._all(query)]
 
     def next_outgoing_at(self) -> datetime | None:
-        """Give when the next waiting message may go."""
+        """Give when the next waiting message may go; what waits behind another of its case's lane does not count."""
         earliest = (
             self._connection.execute(
-                select(func.min(_OUTBOX.c.not_before)).where(_WAITING, _OUTBOX.c.priority == priority)
+                select(func.min(_OUTBOX.c.not_before)).where(
+                    _WAITING, ~_NOT_FIRST_OF_CASE, _OUTBOX.c.priority == priority
+                )
             ).scalar_one()
             for priority in list(self._priorities())
         )

@@ -134,7 +134,7 @@ class Statements:
         self._known = Known()
 
     def _write(self, table: Table, statement: Executable, row: Mapping[str, Any]) -> None:
-        """Gather a write. Within a table the order stays; between tables it does not matter: they are checked at commit."""
+        """Gather a write. Within a table the order stays; between tables it is free: the commit checks references."""
         newest, columns = self._newest.get(table), tuple(row)
         if newest is not None and newest.statement is statement and newest.columns == columns:
             newest.rows.append(dict(row))

@@ -45,7 +45,7 @@ class SqlUnitOfWork(SaleStatements, ConversationStatements, MomentStatements, Ou
     def read_ahead(
         self, *, customers: Collection[str] = (), sales: Collection[str] = (), conversations: Collection[str] = ()
     ) -> None:
-        """Read many in a few statements; asked for one by one afterwards, they are at hand. Cases come with the sales."""
+        """Read many in a few statements, to have them at hand one by one. Cases come with their sales."""
         self.read_customers(customers)
         self.read_sales(sales)
         self.read_conversations(conversations)

@@ -84,11 +84,20 @@ def _options(
 
 
 @app.command(rich_help_panel=_WORK)
-def demo() -> None:
+def demo(
+    *,
+    speed: Annotated[
+        float, typer.Option(min=0.1, help="How fast to read along in a terminal; 2 halves the pauses.")
+    ] = 1,
+    flows: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Play these flows instead of the shipped.", exists=True, file_okay=False),
+    ] = None,
+) -> None:
     """Play four sales from buy to “it is complete”: both sides, on this machine, no token needed."""
     from bot.demo import run_demo
 
-    raise typer.Exit(run_demo())
+    raise typer.Exit(run_demo(speed=speed, flows_dir=flows))
 
 
 @app.command(rich_help_panel=_WORK)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from bot.app import Base
+from bot.app.base import Base
 from bot.cli.opening import opened
 from bot.cli.story import number
 from bot.cli.terminal import counted, grid, heading, say, show, write_json
@@ -76,6 +76,7 @@ def gather(base: Base) -> Report:
 
 
 def _details(sale_ids: Sequence[str], uow: UnitOfWork) -> tuple[dict[str, list[Verdict]], list[Case]]:
+    uow.read_ahead(sales=sale_ids)
     verdicts = {
         sale_id: [Verdict(each.factors, each.at, each.cycle, each.touchpoint) for each in uow.verdicts_of(sale_id)]
         for sale_id in sale_ids

@@ -15,7 +15,7 @@ from rich.progress import Progress
 
 from bot import inbox
 from bot.adapters.order_files import is_utf8, read_order_file
-from bot.app import Base
+from bot.app.base import Base
 from bot.cli.forecast import SOON, Forecast, Known, forecast
 from bot.cli.opening import find_sale, opened
 from bot.cli.story import coming, print_coming
@@ -51,10 +51,10 @@ def add_events(file: str) -> None:
     Raises:
         InputRefused: with everything that is wrong in any of them; none was stored.
     """
-    text = _read(file)
+    payloads = _payloads(_read(file))
     with opened() as base:
         now = base.house.clock.now()
-        given = _parsed(_payloads(text), now)
+        given = _parsed(payloads, now)
         news = base.database.run_now(lambda uow: store(uow, base.house, given, now))
         for each, is_new in zip(given, news, strict=True):
             event = each.event
@@ -253,6 +253,8 @@ def store(
         fresh = uow.receive(_row(each, now) for each in batch)
         news += fresh
         # A repeat that still waits there is `aftersale run`'s to handle; so only what was new just now.
+        forms = [each.event.sale for each in batch]
+        uow.read_ahead(customers={form.customer.id for form in forms}, sales={form.id for form in forms})
         keys = {each.event.id for each, is_new in zip(batch, fresh, strict=True) if is_new}
         for row in uow.inbox(["new"], _ALL):
             if row.source == "shop" and row.key in keys:

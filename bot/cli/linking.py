@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bot.adapters import qr
 from bot.adapters.telegram.connection import connect, username
-from bot.app import USERNAME, Base
+from bot.app.base import USERNAME, Base
 from bot.cli.opening import find_sale, opened
 from bot.cli.terminal import clock, remark, say
 from bot.errors import ConfigurationError, FollowUpError, InputRefused

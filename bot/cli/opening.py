@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from bot.adapters.logs import set_up_logs
-from bot.app import Base, open_base
+from bot.app.base import Base, open_base
 from bot.cli.terminal import remark
 from bot.errors import NotFound
 from bot.ports.records import Sale

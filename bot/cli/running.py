@@ -9,7 +9,7 @@ import typer
 
 from bot import __version__
 from bot.adapters.logs import set_up_logs
-from bot.app import open_service
+from bot.app.service import open_service
 from bot.cli.faults import unexpected
 from bot.cli.opening import make_new_database
 from bot.cli.terminal import say

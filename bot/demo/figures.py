@@ -79,8 +79,8 @@ def shown(result: Result, tales: Sequence[Tale]) -> list[RenderableType]:
 
 
 def _table(result: Result, tales: Mapping[str, Tale]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_footer=True, header_style="dim")
-    table.add_column("sale", footer="mean of those who answered")
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_footer=True, header_style="dim")
+    table.add_column("sale", footer="mean where answered")
     limiting = result.figures.limiting_factor
     for factor in FACTORS:
         mean = result.figures.factors.get(factor)
@@ -124,8 +124,10 @@ def _limits(result: Result) -> list[RenderableType]:
             name = result.touchpoints.get(figures.limiting_touchpoint, figures.limiting_touchpoint)
             line.append("; of the touchpoints: ").append(f"{name.lower()} ({touchpoint.value:.2f})", "bold red")
         lines.append(line)
-    else:
+    elif figures.factors:
         lines.append(Text("What limits: nothing; every factor that was answered stands at 1."))
+    else:
+        lines.append(Text("What limits: not known, for nobody has answered."))
     if figures.satisfaction:
         lines.append(
             Text(f"Satisfaction {figures.satisfaction.value:.2f}, and the shop set out for {target.satisfaction:.2f}.")

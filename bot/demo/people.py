@@ -1,8 +1,8 @@
 """How the people of the demo decide: from what they see and what they wish, never from what a flow is called.
 
 The customer's rule. Buttons: the first one that carries the dearest wish; where none carries any wish, whoever has
-something on their mind writes it, and whoever has not takes the first button. No buttons, but a question: they write what
-is on their mind, once. Silence stays silent. Staff's rule: whoever sees a button does what it is for.
+something on their mind writes it, and whoever has not takes the first button. No buttons, but a question: they write
+what is on their mind, once. Silence stays silent. Staff's rule: whoever sees a button does what it is for.
 """
 
 import re

@@ -6,6 +6,7 @@ beside: to which sale a card belongs, and whether a sale has become complete.
 
 import heapq
 import io
+import itertools
 import logging
 import re
 import sys
@@ -14,7 +15,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import count
 from pathlib import Path
 
 from bot.adapters.logs import set_up_logs
@@ -37,7 +37,7 @@ _IN_A_TALK = timedelta(minutes=5)
 # Working time, since staff see the card: so much until they claim it, ask about, reply, and have put it right.
 _CLAIMS_AFTER, _ASKS_AFTER, _REPLIES_AFTER, _REMEDY_AFTER = (timedelta(minutes=each) for each in (15, 18, 25, 50))
 _ROUNDS = 3
-_WORTH_TELLING = re.compile(r"^(?:\d{4}-\d\d-\d\dT\S+ .*|\w*(?:Error|Exception)\b.*)$", re.MULTILINE)
+_WORTH_TELLING = re.compile(r"^(?:\d{4}-\d\d-\d\dT\S+ .*|[A-Za-z_][\w.]*: .*)$", re.MULTILINE)
 """What of an error in the log is shown: its event, and the reason that stands at the end of its traceback."""
 
 
@@ -99,7 +99,7 @@ class Play:
         """Set the players up; nothing happens before `run`."""
         self._stage, self._screen = stage, screen
         self._agenda: list[tuple[datetime, int, Act]] = []
-        self._numbers = count()
+        self._numbers = itertools.count()
         self._guests = [
             _Guest(tale, stage.telegram.customer(first_name=tale.first_name, language_code=tale.locale))
             for tale in TALES
@@ -182,7 +182,7 @@ class Play:
             seen = self._cards[message.ts] = _Seen(tale)
             self._screen.scene(tale, self._now)
             self._screen.card(channel.name, self._now, message.plain(), self._people)
-        elif news := [line for line in lines if line not in seen.lines and not line.startswith(("[", "  So far"))]:
+        elif news := [line for line in _standing(lines) if line not in seen.lines]:
             self._screen.scene(seen.tale, self._now)
             self._screen.card_changed(channel.name, news, self._people)
         seen.lines = lines
@@ -224,7 +224,7 @@ class Play:
         address, _, token = link.partition("start=")
         self._screen.scene(guest.tale, self._now)
         self._screen.tell(self._now, f"{guest.tale.first_name} scans the code on the receipt and presses Start:")
-        self._screen.link(f"{address}start=…{len(token)} random signs, good for one chat")
+        self._screen.link(f"{address}start=… ({len(token)} random signs, good for one chat)")
         await guest.customer.start(token)
         guest.acted_at = self._now
 
@@ -319,3 +319,8 @@ class Play:
         errors, problem = getattr(done, "errors", {}), getattr(done, "problem", "")
         if errors or problem:
             raise FollowUpError(f"Slack's form did not take {what}: {errors or problem}")
+
+
+def _standing(lines: list[str]) -> list[str]:
+    """Give what a card says above its fields: how the case stands. What is new below, its thread tells as well."""
+    return list(itertools.takewhile(lambda line: not line.startswith("  *"), lines))

@@ -31,8 +31,8 @@ _BUBBLE = 0.72
 _LONG = 220
 """How many characters a message may have and still be shown whole each time that another customer gets it."""
 _SLACK = "yellow"
-_SECONDS_A_LINE = 0.035
-_SECONDS_IN_ALL = 13.0
+_SECONDS_A_LINE = 0.02
+_SECONDS_IN_ALL = 10.0
 """All pauses for reading together, so that the whole demo stays under half a minute."""
 
 _NUMBERS = ("", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -178,12 +178,11 @@ class Screen:
 
     def card_changed(self, channel: str, lines: Sequence[str], people: Mapping[str, str]) -> None:
         """Show what is new on a card that stands in the channel already."""
-        words = " · ".join(_plain(line, people).strip() for line in lines)
-        self._slack_line(f"card in #{channel} now: ", words, is_short=True)
+        self._slack_line(f"card in #{channel} now: ", " · ".join(_plain(line, people).strip() for line in lines))
 
     def thread(self, who: str, text: str, people: Mapping[str, str], *, remark: str = "") -> None:
-        """Show a message in a card's thread; of what was to be read before, only the beginning."""
-        self._slack_line(f"thread, {who}: ", _plain(text, people), remark, is_short=not remark)
+        """Show a message in a card's thread; where it quotes what was to be read before, only the beginning."""
+        self._slack_line(f"thread, {who}: ", _plain(text, people), remark, is_short="“" in text)
 
     def staff_does(self, who: str, now: datetime, what: str) -> None:
         """Show what a member of staff does."""

@@ -1,7 +1,7 @@
 """Where the demo is played: the real program between a Telegram and a Slack on this machine, and a clock that is moved.
 
-Opening, waiting until all is quiet, and finding the next moment at which something happens. Who plays, and what is shown
-of it, stands elsewhere.
+Opening, waiting until all is quiet, and finding the next moment at which something happens. Who plays, and what is
+shown of it, stands elsewhere.
 """
 
 import asyncio
@@ -16,7 +16,8 @@ from bot.adapters.clock import MovableClock
 from bot.adapters.sandbox.slack import Channel, SandboxSlack
 from bot.adapters.sandbox.telegram import SandboxTelegram
 from bot.adapters.shop_file import default_shop
-from bot.app import Program, Service, open_service
+from bot.app.program import Program
+from bot.app.service import Service, open_service
 from bot.desk.shop import Shop
 from bot.errors import FollowUpError
 from bot.ports.records import Incoming

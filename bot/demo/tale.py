@@ -148,9 +148,9 @@ WINE = Tale(
     },
     placed=at(23, "10:00"),
     shipped=at(24, "09:30"),
-    delivered=at(25, "11:00"),
+    delivered=at(25, "12:30"),
     turns=(
-        Turn(at(25, "11:00"), "The box stands at Freja’s door.", CONTENT),
+        Turn(at(25, "12:30"), "The box stands at Freja’s door.", CONTENT),
         Turn(at(28, "20:30"), "Saturday evening, on the sofa: Freja pours the first glass.", CONTENT),
     ),
     help=Help(
@@ -193,7 +193,7 @@ DRESS = Tale(
         ),
     ),
     help=Help(
-        reply="Hi Sofie, that was our measuring, not you. Size 40 leaves with a courier today; keep the other until then.",
+        reply="Hi Sofie, that was our measuring, not you. Size 40 leaves by courier today; keep the other until then.",
         remedy="replacement",
         note="Size 40 by courier; the courier takes the small one back.",
         told="The courier rings. Size 40 fits, and it is still only Friday.",
@@ -208,7 +208,7 @@ SKINCARE = Tale(
     colour="cyan",
     name="Amira Haddad",
     locale="en",
-    summary="a six-week skincare course",
+    summary="a skincare course",
     title="Skincare with no effect yet",
     told="Amira buys a skincare course. On the box: “Calmer skin in six weeks.”",
     tags=("skincare",),

@@ -29,8 +29,9 @@ T = TypeVar("T")
 class UnitOfWork(Protocol):
     """All that use cases may ask of storage within one transaction.
 
-    What was read or stored once is at hand for the rest of the transaction, and writes are gathered until something is read
-    from the database: so an error of the database in a write may show later than its call, at the latest at the commit.
+    What was read or stored once is at hand for the rest of the transaction, and writes are gathered until something is
+    read from the database: so an error of the database in a write may show later than its call, at the latest at the
+    commit.
 
     On PostgreSQL `customer(...)` takes a row lock, so every use case that will write loads the customer first: that
     serialises
@@ -208,7 +209,7 @@ class UnitOfWork(Protocol):
     def read_ahead(
         self, *, customers: Collection[str] = (), sales: Collection[str] = (), conversations: Collection[str] = ()
     ) -> None:
-        """Read many in a few statements; asked for one by one afterwards, they are at hand. Cases come with the sales."""
+        """Read many in a few statements, to have them at hand one by one. Cases come with their sales."""
 
     def savepoint(self) -> Any:
         """Open a savepoint, a context manager: what raises inside is undone, the rest of the transaction stands."""

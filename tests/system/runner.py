@@ -8,7 +8,7 @@ import sys
 from datetime import datetime
 
 from bot.adapters.clock import MovableClock
-from bot.app import open_service
+from bot.app.service import open_service
 from bot.settings import Settings
 from tests.system.stage import FAST, shop
 

@@ -20,7 +20,8 @@ from bot.adapters.flow_files import FlowFiles
 from bot.adapters.sandbox.slack import Channel, Member, Message, SandboxSlack
 from bot.adapters.sandbox.telegram import Customer, SandboxTelegram
 from bot.adapters.shop_file import default_shop
-from bot.app import Program, Service, open_service
+from bot.app.program import Program
+from bot.app.service import Service, open_service
 from bot.desk.shop import Shop
 from bot.desk.states import Case
 from bot.ports.records import Incoming, Moment, Outgoing, Sale
@@ -37,14 +38,27 @@ WEBHOOK_SECRET = "a-secret"
 FAST = 10_000.0
 """Messages a second where a test need not wait for anybody's limits."""
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 10
 LOOK_EVERY_SECONDS = 0.004
 ROOT = Path(__file__).parents[2]
 
 
 def shop(**changes: Any) -> Shop:
-    """Give the shipped example shop without a send budget, so that tests need not wait."""
-    return replace(default_shop(), **{"messages_per_second": FAST, "per_chat_per_second": FAST, **changes})
+    """Give the shipped example shop without a send budget, so that tests need not wait, and with ids of channels."""
+    example = default_shop()
+    teams = {name: replace(team, channel=channel_id(team.channel)) for name, team in example.teams.items()}
+    given = {
+        "teams": teams,
+        "fallback_channel": channel_id(example.fallback_channel),
+        "messages_per_second": FAST,
+        "per_chat_per_second": FAST,
+    }
+    return replace(example, **{**given, **changes})
+
+
+def channel_id(name: str) -> str:
+    """Give the id that a channel of the example shop has on the stage: the sandbox knows channels by their ids alone."""
+    return f"C{name.removeprefix('#').upper()}"
 
 
 @cache
@@ -268,10 +282,14 @@ class Stage:
         """Wait (in real time) until program and sandboxes have nothing left to do at this moment of the clock."""
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
+                await self.program.tick()
                 calm = 0
                 while calm < 2:
-                    await self.program.tick()
-                    calm = calm + 1 if await self._is_calm() else 0
+                    if await self._is_calm():
+                        calm += 1
+                    else:
+                        calm = 0
+                        await self.program.tick()
                     await asyncio.sleep(LOOK_EVERY_SECONDS)
         except TimeoutError:
             rows = await self.read(lambda uow: (uow.inbox(("new",), 5), uow.outbox(("waiting", "sending"), 5)))
@@ -359,7 +377,7 @@ async def stage(
             telegram,
             slack,
             clock,
-            {name: slack.channel(f"C{name.upper()}", name) for name in CHANNELS},
+            {name: slack.channel(channel_id(name), name) for name in CHANNELS},
             the_shop or shop(),
             None if flows else shipped_flows(),
         )

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import structlog
 
 from bot.adapters.clock import SystemClock
 from bot.adapters.shop_file import example_text
-from bot.app import Base, open_base
+from bot.app.base import Base, open_base
 from bot.cli import main
 from bot.settings import Settings
 
@@ -46,6 +47,15 @@ class Terminal:
             monkeypatch.delenv(name)
         self.set(**environment)
         (folder / "shop.yaml").write_text(example_text(), encoding="utf-8")
+
+    def keep_flows(self, *names: str) -> None:
+        """Use only these shipped flows: reading them is most of what a command does."""
+        folder = self.folder / "kept"
+        folder.mkdir()
+        for name in names:
+            text = files("bot.flows").joinpath("library", f"{name}.yaml").read_text(encoding="utf-8")
+            (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+        self.set(FLOWS_DIR=str(folder))
 
     def set(self, **environment: str) -> None:
         """Set variables of the environment."""

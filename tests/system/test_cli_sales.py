@@ -11,7 +11,7 @@ import pytest
 
 from bot.adapters.clock import SystemClock
 from bot.adapters.sandbox.telegram import SandboxTelegram
-from bot.app import USERNAME
+from bot.app.base import USERNAME
 from bot.sales import hash_token
 from tests.databases import SqliteTemplate
 from tests.system.terminal import NOW, Terminal, event, logs_left_alone

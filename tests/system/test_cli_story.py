@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot import dispatch, inbox
-from bot.app import Base
+from bot.app.base import Base
 from bot.conversations import moment_came
 from bot.errors import DeliveryUnknown
 from bot.ports.inbound import ButtonTapped, ChatStarted
@@ -48,6 +48,7 @@ def on_both(
 
 
 def _add(terminal: Terminal) -> None:
+    terminal.keep_flows("after_delivery", "after_first_use")
     added = terminal("sale", "add", stdin=json.dumps(event(ago=timedelta(days=3))))
     assert added.code == 0, added.err
 

@@ -1,0 +1,81 @@
+"""House and database from settings: what every command needs. No adapter to Telegram or Slack is even imported."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.adapters.clock import SystemClock
+from bot.adapters.flow_files import FlowFiles
+from bot.adapters.shop_file import read_shop_file
+from bot.desk.shop import Shop
+from bot.errors import ConfigurationError
+from bot.flows.parse import read_flow
+from bot.messages import House
+from bot.ports.channels import Clock
+from bot.ports.store import UnitOfWork
+from bot.settings import Settings
+from storage.database import SqlDatabase, open_database
+
+USERNAME = "telegram.username"
+"""Under which note the bot's user name is kept, so that links can be made while Telegram is down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What every command needs: the house and its database, no adapters."""
+
+    house: House
+    database: SqlDatabase
+    flow_files: FlowFiles
+
+
+@contextlib.contextmanager
+def open_base(
+    settings: Settings, *, clock: Clock | None = None, shop: Shop | None = None, flow_files: FlowFiles | None = None
+) -> Iterator[Base]:
+    """Open house and database, for commands that talk to nobody. `flow_files` may be loaded already.
+
+    Raises:
+        ConfigurationError, FlowError: a setting, shop.yaml or the database cannot be used; the text says what to do.
+    """
+    flows = flow_files or FlowFiles(settings.flows_dir)
+    if flow_files is None:
+        flows.load()
+    house = House(shop or read_shop_file(settings.shop_file), flows, clock or SystemClock())
+    database = open_database(settings.database_url)
+    try:
+        demand_current(database)
+        house.bot_username = database.run_now(lambda uow: uow.note(USERNAME)) or ""
+        keep_flows(flows, database, house.clock.now())
+        yield Base(house, database, flows)
+    finally:
+        database.close()
+
+
+def keep_flows(flows: FlowFiles, database: SqlDatabase, now: datetime) -> None:
+    """Keep the flows in use for ever, and let the newest kept ones serve for files that cannot be read."""
+    if flows.errors:
+        kept = database.run_now(lambda uow: uow.latest_flows())
+        read = (read_flow(source, name)[0] for name, source in kept.items())
+        flows.stand_in({flow.name: flow for flow in read if flow is not None})
+
+    def keep(uow: UnitOfWork) -> None:
+        for flow in flows.flows.values():
+            uow.put_flow(flow.name, flow.version, flow.source, now)
+
+    database.run_now(keep)
+
+
+def demand_current(database: SqlDatabase) -> None:
+    """Make sure that the tables fit the program.
+
+    Raises:
+        ConfigurationError: they do not; the text says what to do.
+    """
+    state = database.schema_state()
+    if state in ("empty", "old"):
+        raise ConfigurationError("DATABASE_URL", f"the database's tables are {state}", "run: aftersale migrate")
+    if state == "newer":
+        mend = "install the newest aftersale, or restore the backup made before the upgrade"
+        raise ConfigurationError("DATABASE_URL", "the database was made by a newer aftersale", mend)

@@ -1,0 +1,243 @@
+"""The product, put together over a database, a clock and two channels, and the loops that keep it going."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from bot import conversations, inbox
+from bot.adapters.flow_files import FlowFiles
+from bot.adapters.scheduler import Ticker
+from bot.dispatch import Dispatcher
+from bot.errors import FollowUpError
+from bot.messages import House
+from bot.pacing import Pacer
+from bot.ports.channels import Channel
+from bot.ports.records import Incoming, Outgoing
+from bot.ports.store import UnitOfWork
+from storage.database import SqlDatabase
+
+_log = structlog.get_logger("aftersale.app")
+
+BATCH = 100
+"""How many rows of the inbox, or moments, one transaction takes."""
+
+
+SLACK_PER_SECOND = 1.0
+"""How many messages a channel takes. Source: https://docs.slack.dev/apis/web-api/rate-limits (read 2026-11-22)."""
+
+
+class Program:
+    """The product, put together: it takes in, decides, and sends. `run` keeps it going.
+
+    `quiet` waits until it rests.
+    """
+
+    def __init__(
+        self,
+        house: House,
+        database: SqlDatabase,
+        channels: Mapping[str, Channel],
+        translators: inbox.Translators,
+        flow_files: FlowFiles | None = None,
+        slack_per_second: float = SLACK_PER_SECOND,
+    ) -> None:
+        """Put it together; nothing moves before `run` or one of the single steps.
+
+        `flow_files` are watched, if given.
+        """
+        self.house, self.database, self._translators, self._flow_files = house, database, translators, flow_files
+        shop = house.shop
+        self.dispatcher = Dispatcher(
+            database,
+            house,
+            channels,
+            now=house.clock.now,
+            paces={
+                "telegram": Pacer(shop.messages_per_second),
+                "chat": Pacer(shop.per_chat_per_second, burst=3),
+                "slack": Pacer(slack_per_second, burst=3),
+            },
+            on_error=self._fault,
+        )
+        self._stopping = asyncio.Event()
+        self._came_in, self._to_send = asyncio.Event(), asyncio.Event()
+
+    # single steps
+
+    async def commit(self, items: list[Incoming]) -> list[bool]:
+        """Commit what came in to the inbox; only then may the sender be told. Gives which of it was new."""
+        news = await self.database.run(lambda uow: uow.receive(items))
+        self._came_in.set()
+        return news
+
+    async def commit_all(self, items: list[Incoming]) -> None:
+        """Commit what came in, for adapters that need not know what was new."""
+        await self.commit(items)
+
+    async def handle_inbox(self) -> int:
+        """Handle a batch of what came in, in one transaction. Gives how many rows."""
+        try:
+            return await self.database.run(lambda uow: self._handle(uow, BATCH))
+        except FollowUpError:
+            raise
+        except Exception:  # noqa: BLE001 - something in the batch spoils it; below it is found and set aside
+            return await self._handle_one_by_one()
+
+    async def fire_moments(self) -> int:
+        """Do what is due, a batch in one transaction. Gives how many moments."""
+        now = self.house.clock.now()
+
+        def work(uow: UnitOfWork, limit: int) -> int:
+            due = uow.due_moments(now, limit)
+            for moment in due:
+                conversations.moment_came(uow, self.house, moment, now)
+            return len(due)
+
+        try:
+            return await self.database.run(lambda uow: work(uow, BATCH))
+        except FollowUpError:
+            raise
+        except Exception as error:  # noqa: BLE001 - as above: one moment that spoils must not keep the others back
+            _log.exception("moments_failed")
+            return await self._fire_one_by_one(work, error)
+
+    def reload(self) -> None:
+        """Take changed flow files into use; one that is no longer valid leaves its last good version in place."""
+        for error in self._flow_files.reload_if_changed() if self._flow_files else ():
+            _log.warning("flow_refused", problem=str(error))
+
+    def wake(self) -> None:
+        """Look now whether something is due (the clock was moved, another process wrote)."""
+        self._came_in.set()
+        self._to_send.set()
+
+    async def tick(self) -> None:
+        """Do what is due by now, settle what dead senders left, and wake the loops."""
+        while await self.fire_moments() == BATCH:
+            pass
+        await self.dispatcher.recover()
+        self.reload()
+        self.wake()
+
+    def is_resting(self, uow: UnitOfWork) -> bool:
+        """Tell whether nothing is to be done at this moment of the clock."""
+        now = self.house.clock.now()
+        times = (uow.next_moment_at(), uow.next_outgoing_at())
+        busy = uow.inbox(("new",), 1) or uow.outbox(("sending",), 1)
+        return not busy and all(at is None or at > now for at in times)
+
+    async def settle(self) -> None:
+        """Do all that is due at this moment of the clock, until nothing is left: for commands, sandbox and tests."""
+        while True:
+            busy = await self.handle_inbox() + await self.fire_moments() + await self.dispatcher.pump()
+            await self.dispatcher.landed()
+            if not busy and await self.database.run(self.is_resting):
+                return
+
+    # the loops
+
+    async def run(self, *, interval: timedelta = timedelta(seconds=1)) -> None:
+        """Keep going until `stop`; then finish what is in flight."""
+        ticker = Ticker(self.tick, interval=interval)
+        await self._when_it_works(self.tick)
+        ticker.start()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._loop(self.handle_inbox, self._came_in, then=self._to_send))
+                group.create_task(self._loop(self.dispatcher.pump, self._to_send))
+        finally:
+            await ticker.stop()
+            await self.dispatcher.landed()
+
+    def stop(self) -> None:
+        """End `run`: nothing new is begun, what is in flight is finished."""
+        self._stopping.set()
+        self.wake()
+
+    async def _loop(
+        self, work: Callable[[], Awaitable[int]], wake: asyncio.Event, then: asyncio.Event | None = None
+    ) -> None:
+        while not self._stopping.is_set():
+            wake.clear()
+            done = await self._when_it_works(work)
+            if done and then is not None:
+                then.set()
+            if not done and not self._stopping.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(wake.wait(), timeout=1)
+
+    async def _when_it_works(self, work: Callable[[], Awaitable[Any]]) -> Any:
+        """Do `work`; while the database cannot be reached, wait and try again. Nothing is lost by that."""
+        pause = 1.0
+        while not self._stopping.is_set():
+            try:
+                return await work()
+            except Exception:  # noqa: BLE001 - the loops outlive whatever fails; the log says what
+                _log.exception("loop_failed", again_in_seconds=pause)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), timeout=pause)
+                pause = min(pause * 2, 30.0)
+        return 0
+
+    # what spoils a batch
+
+    def _handle(self, uow: UnitOfWork, limit: int) -> int:
+        now = self.house.clock.now()
+        items = uow.new_incoming(limit)
+        for item in items:
+            inbox.handle(uow, self.house, self._translators, item, now)
+        return len(items)
+
+    async def _handle_one_by_one(self) -> int:
+        handled = 0
+        for _ in range(BATCH):
+            found: list[Incoming] = []
+
+            def one(uow: UnitOfWork, found: list[Incoming] = found) -> int:
+                found[:] = uow.new_incoming(1)
+                return self._handle(uow, 1)
+
+            try:
+                done = await self.database.run(one)
+            except Exception as error:
+                if not found or found[0].id is None:
+                    raise
+                reference = self.house.new_id()
+                _log.exception("inbox_row_failed", id=found[0].id, source=found[0].source, reference=reference)
+                reason = f"{type(error).__name__}: {error} (reference {reference})"
+                await self._set_aside(found[0].id, reason)
+                done = 1
+            if not done:
+                break
+            handled += 1
+        return handled
+
+    async def _set_aside(self, row: int, reason: str) -> None:
+        await self.database.run(lambda uow: uow.settle_incoming(row, "failed", reason))
+
+    async def _fire_one_by_one(self, work: Callable[[UnitOfWork, int], int], first: Exception) -> int:
+        now = self.house.clock.now()
+        fired = 0
+        for _ in range(BATCH):
+            try:
+                if not await self.database.run(lambda uow: work(uow, 1)):
+                    break
+            except Exception as error:  # noqa: BLE001 - this moment is the poison: held, visibly, with its error
+                reason = f"failed: {type(error).__name__}: {error}"
+
+                def hold(uow: UnitOfWork, reason: str = reason) -> None:
+                    for moment in uow.due_moments(now, 1):
+                        uow.settle(moment.id or 0, "held", reason)
+
+                await self.database.run(hold)
+            fired += 1
+        if not fired:
+            raise first
+        return fired
+
+    def _fault(self, message: Outgoing, error: Exception) -> None:
+        _log.error("message_failed", id=message.id, kind=message.kind, error=f"{type(error).__name__}: {error}")

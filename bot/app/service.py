@@ -1,0 +1,202 @@
+"""The program with its doors open: real adapters from settings, which cannot tell a sandbox from the world."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import structlog
+from pydantic import SecretStr
+from slack_bolt.async_app import AsyncApp
+from telegram import Bot
+
+from bot import cases, inbox
+from bot.adapters.flow_files import FlowFiles
+from bot.adapters.metrics import registry_of
+from bot.adapters.slack import translate as slack_words
+from bot.adapters.slack.listeners import CaseFacts
+from bot.adapters.slack.poster import SlackPoster
+from bot.adapters.slack.receiver import SlackSocket, build_app, close_app, http_handler
+from bot.adapters.telegram import translate
+from bot.adapters.telegram.connection import connect, set_webhook, username
+from bot.adapters.telegram.messenger import TelegramMessenger
+from bot.adapters.telegram.receiver import TelegramPoller, TelegramWebhook
+from bot.adapters.web import build_web, serve
+from bot.app.base import USERNAME, open_base
+from bot.app.program import SLACK_PER_SECOND, Program
+from bot.desk.shop import Shop
+from bot.errors import FollowUpError
+from bot.ports.channels import Channel, Clock
+from bot.settings import Settings
+
+_log = structlog.get_logger("aftersale.app")
+
+
+@dataclass(slots=True)
+class Service:
+    """The program with its doors open. `address` is where HTTP is served."""
+
+    program: Program
+    address: str
+    problems: Callable[[], list[str]]
+
+
+@asynccontextmanager
+async def open_service(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    shop: Shop | None = None,
+    flow_files: FlowFiles | None = None,
+    slack_per_second: float = SLACK_PER_SECOND,
+) -> AsyncIterator[Service]:
+    """Open everything that `aftersale run` needs: adapters, doors and loops; closing finishes what is in flight.
+
+    A channel that cannot be reached keeps nothing else waiting: it is tried until it answers.
+
+    Raises:
+        ConfigurationError: something that only the operator can mend.
+    """
+    settings.require("telegram", "slack")
+    async with AsyncExitStack() as stack:
+        base = stack.enter_context(open_base(settings, clock=clock, shop=shop, flow_files=flow_files))
+        house, database = base.house, base.database
+        token = _secret(settings.telegram_bot_token)
+        bot = await stack.enter_async_context(connect(token, settings.telegram_api_base))
+        poster = await stack.enter_async_context(_poster(settings))
+        channels: dict[str, Channel] = {"telegram": TelegramMessenger(bot), "slack": poster}
+        words = inbox.Translators(translate.translate, slack_words.translate)
+        program = Program(house, database, channels, words, base.flow_files, slack_per_second)
+        slack = _slack_app(settings, program)
+        watched: Watched = {}
+        slack_http = None
+        if settings.slack_mode == "http":
+            slack_http = http_handler(slack)
+        telegram_webhook = None
+        if settings.telegram_mode == "webhook":
+            hook = TelegramWebhook(bot, _secret(settings.telegram_webhook_secret), program.commit_all, house.clock)
+            stack.push_async_callback(hook.stop)
+            telegram_webhook = hook.handle
+
+        def problems() -> list[str]:
+            told = ((name, why()) for name, why in watched.items())
+            return [f"{name}: {said}" for name, said in told if said]
+
+        async def healthy() -> dict[str, Any]:
+            counts = await database.read(lambda reports: reports.counts())
+            return {"ready": not problems(), "problems": problems(), "counts": counts}
+
+        web = build_web(
+            receive_events=program.commit,
+            telegram_webhook=telegram_webhook,
+            slack_http=slack_http,
+            health=healthy,
+            intake_secret=_secret(settings.intake_secret) or None,
+            clock=house.clock,
+            metrics=registry_of(lambda: database.reports().counts()),
+        )
+        address = await stack.enter_async_context(serve(web, settings.http_host, settings.http_port))
+        running = asyncio.create_task(program.run())
+        stack.push_async_callback(_stopped, program, running)
+        _open_slack(stack, settings, slack, watched)
+        await _open_telegram(stack, settings, program, bot, watched)
+        yield Service(program, address, problems)
+
+
+async def _stopped(program: Program, running: asyncio.Task[None]) -> None:
+    program.stop()
+    await running
+
+
+Watched: TypeAlias = dict[str, Callable[[], str | None]]
+"""What can be unwell: each gives why, in words for the operator, or None."""
+
+
+@asynccontextmanager
+async def _poster(settings: Settings) -> AsyncIterator[SlackPoster]:
+    poster = SlackPoster(_secret(settings.slack_bot_token), settings.slack_api_base)
+    try:
+        yield poster
+    finally:
+        await poster.close()
+
+
+def _slack_app(settings: Settings, program: Program) -> AsyncApp:
+    house, shop = program.house, program.house.shop
+
+    async def facts(case_id: str) -> CaseFacts | None:
+        found = await program.database.run(lambda uow: cases.customer_of(uow, house, case_id))
+        return CaseFacts(*found) if found else None
+
+    async def compose(case_id: str, name: str, text: str) -> str:
+        return await program.database.run(lambda uow: cases.compose(uow, house, case_id, name, text))
+
+    return build_app(
+        token=_secret(settings.slack_bot_token),
+        api_base=settings.slack_api_base,
+        signing_secret=_secret(settings.slack_signing_secret),
+        commit=program.commit_all,
+        clock=house.clock,
+        shop_name=shop.name,
+        remedies={key: shop.remedy_label(key, "en") for key in shop.remedies},
+        teams={name: name for name in shop.teams},
+        case_lookup=facts,
+        compose=compose,
+    )
+
+
+def _open_slack(stack: AsyncExitStack, settings: Settings, slack: AsyncApp, watched: Watched) -> None:
+    if settings.slack_mode == "http":
+        stack.push_async_callback(close_app, slack)
+        return
+    connection_ = SlackSocket(slack, _secret(settings.slack_app_token))
+    watched["Slack"] = lambda: None if connection_.health.ok else connection_.health.said
+    stack.push_async_callback(connection_.stop)
+    # Not waited for: while Slack is down, Telegram is served all the same.
+    stack.push_async_callback(_cancelled, asyncio.create_task(connection_.start()))
+
+
+async def _open_telegram(
+    stack: AsyncExitStack, settings: Settings, program: Program, bot: Bot, watched: Watched
+) -> None:
+    """Learn the bot's name and open its door; while Telegram cannot be reached, both are tried again and again."""
+    trouble: list[str | None] = [None]
+    watched["Telegram"] = lambda: trouble[0]
+
+    async def introduce() -> None:
+        pause = 1.0
+        while True:
+            try:
+                name = await username(bot)
+                program.house.bot_username = name
+                await program.database.run(lambda uow: uow.put_note(USERNAME, program.house.bot_username))
+                if settings.telegram_mode == "webhook":
+                    url = f"{settings.public_url}/telegram/webhook"
+                    await set_webhook(bot, url, _secret(settings.telegram_webhook_secret))
+            except FollowUpError as error:
+                trouble[0] = str(error)
+                _log.warning("telegram_not_reached", problem=str(error))
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 60.0)
+            else:
+                trouble[0] = None
+                return
+
+    introducing = asyncio.create_task(introduce())
+    stack.push_async_callback(_cancelled, introducing)
+    if settings.telegram_mode == "polling":
+        poller = TelegramPoller(bot, program.commit_all, program.house.clock)
+        watched["Telegram updates"] = lambda: poller.health
+        polling = asyncio.create_task(poller.run())
+        stack.push_async_callback(_cancelled, polling)
+        stack.push_async_callback(poller.stop)
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _secret(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""
