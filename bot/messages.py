@@ -93,7 +93,14 @@ def context_for(
         "promises": [_promise(each) for each in promises],
         "expected": {"at": min((each.due_at for each in dated if each.due_at), default=None)},
         "shop": {"name": house.shop.name, "privacy": house.shop.privacy_link or ""},
-        "case": {"due_at": case.due_at, "answer_by": case.due_at, "said": case.said, "team": case.team} if case else {},
+        "case": {
+            "due_at": case.due_at,
+            "answer_by": case.due_at,
+            "said": " – ".join(case.said.splitlines()),
+            "team": case.team,
+        }
+        if case
+        else {},
         "remedy": {"kind": remedy_label(house, customer, remedy.kind), "note": remedy.note} if remedy else {},
         **more,
     }

@@ -166,9 +166,14 @@ def coming(uow: UnitOfWork, house: House, sale: Sale, customer: Customer, now: d
         Next(None if message.state == "held" else message.not_before, name, message.state, _waits(message, now))
         for message in uow.outgoing_of(sale.id)
         if message.state in ("waiting", "sending", "held")
-        for name in [f"{_MESSAGE_NAMES[message.kind]} “{short(message.body.get('text') or '', 40)}”"]
+        for name in [_message_name(message)]
     ]
     return sorted(steps, key=lambda each: (each.at is None, each.at or now))
+
+
+def _message_name(message: Outgoing) -> str:
+    text = short(message.body.get("text") or "", 40)
+    return _MESSAGE_NAMES[message.kind] + (f" “{text}”" if text else "")
 
 
 def _moment_name(moment: Moment) -> str:

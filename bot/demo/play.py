@@ -125,11 +125,12 @@ class Play:
             if not times:
                 break
             self._stage.clock.move_to(min(times))
+            if not self._agenda or self._agenda[0][0] > self._now:
+                await self._look()
             while self._agenda and self._agenda[0][0] <= self._now:
                 _, _, act = heapq.heappop(self._agenda)
                 await act()
                 await self._look()
-            await self._look()
         self._stage.clock.move_to(END)
         await self._look()
 

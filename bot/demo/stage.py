@@ -91,7 +91,8 @@ class Stage:
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 calm = 0
                 while calm < 2:  # noqa: PLR2004 - what was on its way between two parts at the first look shows at the second
-                    await program.tick()
+                    await program.fire_moments()
+                    program.wake()
                     await program.dispatcher.landed()
                     is_calm = not self.telegram.pending_updates and await self.read(program.is_resting)
                     calm = calm + 1 if is_calm else 0
