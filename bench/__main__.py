@@ -39,6 +39,7 @@ def main() -> int:
     if unknown := set(given.names) - set(MEASUREMENTS):
         parser.error(f"there is no measurement {', '.join(sorted(unknown))}; there are {', '.join(MEASUREMENTS)}")
     logging.basicConfig(level=logging.ERROR)
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     sizes = Sizes.quick() if given.quick else Sizes()
     if given.rounds:

@@ -25,15 +25,15 @@ class Sizes:
     """How much each measurement does, so that all together stay below four minutes (`quick`: 40 seconds)."""
 
     rounds: int = 3
-    messages: int = 2000
-    naive_messages: int = 300
+    messages: int = 1000
+    naive_messages: int = 200
     slow_naive_messages: int = 20
-    replies: int = 1000
-    naive_replies: int = 150
+    replies: int = 500
+    naive_replies: int = 100
     commits: int = 1000
     plans: int = 10_000
-    naive_plans: int = 2000
-    orders: int = 2000
+    naive_plans: int = 1000
+    orders: int = 1000
 
     @classmethod
     def quick(cls) -> Self:

@@ -113,6 +113,8 @@ async def _serve() -> None:
                     _say(None)
                 case "pending":
                     _say(telegram.pending_updates)
+                case unknown:
+                    raise ValueError(f"the server process knows no command {unknown!r}")
 
 
 def _say(answer: object) -> None:

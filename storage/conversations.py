@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from bot.desk.states import Case
 from bot.ports.records import Conversation, LogEntry, Post, Verdict
@@ -28,6 +28,7 @@ _FLOW_VERSIONS = metadata.tables["flow_versions"]
 _CASES = metadata.tables["cases"]
 _POSTS = metadata.tables["case_posts"]
 _LOG = metadata.tables["log"]
+_SALES = metadata.tables["sales"]
 _NOTES = metadata.tables["notes"]
 
 _CONVERSATION = sought(_CONVERSATIONS.c.id)
@@ -41,7 +42,15 @@ _CASE = sought(_CASES.c.id)
 _CASES_OF = sought(_CASES.c.sale_id).order_by(_CASES.c.opened_at.desc(), _CASES.c.id.desc())
 _CASES_AMONG = sought_among(_CASES.c.sale_id).order_by(_CASES.c.opened_at.desc(), _CASES.c.id.desc())
 _LIVE_POST = sought(_POSTS.c.case_id).where(_POSTS.c.live)
-_STORY_OF = sought(_LOG.c.sale_id).order_by(_LOG.c.at, _LOG.c.id)
+_CUSTOMER_OF = select(_SALES.c.customer_id).where(_SALES.c.id == bindparam("sought")).scalar_subquery()
+_STORY_OF = (
+    select(_LOG)
+    .where(
+        (_LOG.c.sale_id == bindparam("sought")) | (_LOG.c.sale_id.is_(None) & (_LOG.c.customer_id == _CUSTOMER_OF))
+    )
+    .order_by(_LOG.c.at, _LOG.c.id)
+)
+"""What happened to the sale, and to its customer as a whole (consent, /stop, blocked)."""
 _NOTE = sought(_NOTES.c.key)
 
 
@@ -91,7 +100,7 @@ class ConversationStatements(Statements):
     def latest_flows(self) -> dict[str, str]:
         """Give the YAML text of the newest kept version of each flow, by name."""
         oldest_first = select(_FLOW_VERSIONS.c.flow, _FLOW_VERSIONS.c.source).order_by(_FLOW_VERSIONS.c.created_at)
-        return {flow: source for flow, source in self._connection.execute(oldest_first)}
+        return {row.flow: row.source for row in self._connection.execute(oldest_first)}
 
     def put_flow(self, flow: str, version: str, source: str, now: datetime) -> None:
         """Keep a version for ever; keeping it again changes nothing."""

@@ -1,5 +1,6 @@
 """`aftersale sale show` and `aftersale why`: what happened to a sale, what happens next, and why."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -172,8 +173,12 @@ def coming(uow: UnitOfWork, house: House, sale: Sale, customer: Customer, now: d
 
 
 def _message_name(message: Outgoing) -> str:
-    text = short(message.body.get("text") or "", 40)
+    text = short(_shown(message), 40)
     return _MESSAGE_NAMES[message.kind] + (f" “{text}”" if text else "")
+
+
+def _shown(message: Outgoing) -> str:
+    return re.sub(r"\{user:(\w+)\}", r"@\1", message.body.get("text") or "")
 
 
 def _moment_name(moment: Moment) -> str:
@@ -252,7 +257,7 @@ def _why_message(uow: UnitOfWork, house: House, message: Outgoing, moments: Sequ
         message.state,
         reason or message.reason or message.state,
         next_at,
-        short(message.body.get("text") or "", 50),
+        short(_shown(message), 50),
     )
 
 

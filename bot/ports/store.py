@@ -109,7 +109,10 @@ class UnitOfWork(Protocol):
 
     # moments
     def plan(self, moment: Moment) -> None:
-        """Plan a moment. The same key again: brought forward if earlier and still planned or held; else nothing."""
+        """Plan a moment.
+
+        The same key again: if it is earlier, and still planned or held, it is brought forward with its data; else nothing.
+        """
 
     def moments_of(self, sale_id: str) -> list[Moment]:
         """Give all moments of a sale by their time."""
@@ -198,7 +201,7 @@ class UnitOfWork(Protocol):
         """Append to the log."""
 
     def story_of(self, sale_id: str) -> list[LogEntry]:
-        """Give the log of a sale, oldest first."""
+        """Give the log of a sale, and what happened to its customer as a whole, oldest first."""
 
     def note(self, key: str) -> str | None:
         """Give a small value that the program remembers about itself (for example Telegram's offset)."""

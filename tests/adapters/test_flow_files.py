@@ -167,7 +167,7 @@ def test_the_bot_says_that_it_is_one_and_when_a_person_answers() -> None:
     source = FlowFiles()
     source.load()
     context = {"shop": {"name": "Vinhuset"}, "case": {"due_at": "2026-11-23T09:00:00+00:00"}}
-    for language, bot, by in (("en", "bot of Vinhuset", "at 10:00"), ("da", "Vinhusets bot", "kl. 10.00")):
+    for language, bot, by in (("en", "bot of Vinhuset", "at 10:00"), ("da", "botten fra Vinhuset", "kl. 10.00")):
         hello = render(source.phrases["hello_consent"], [language], context)
         assert bot in hello
         assert "/stop" in hello

@@ -7,6 +7,7 @@ not: expectations; they stand in the tests.
 import asyncio
 import os
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -38,7 +39,7 @@ WEBHOOK_SECRET = "a-secret"
 FAST = 10_000.0
 """Messages a second where a test need not wait for anybody's limits."""
 
-PATIENCE_SECONDS = 10
+PATIENCE_SECONDS = 8
 LOOK_EVERY_SECONDS = 0.004
 ROOT = Path(__file__).parents[2]
 
@@ -150,8 +151,11 @@ class Stage:
     async def process(self) -> AsyncIterator[asyncio.subprocess.Process]:
         """Run the program as a process of its own, at the stage's present time; it is killed at the end, if not before."""
         assert self._service is None, "one program at a time: close the stage's own first"
+        # Compiled once and kept apart: each of these processes imports all that the first one has compiled.
+        bytecode = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir(), "aftersale-pyc"))}
         environment = {
             **os.environ,
+            **bytecode,
             "DATABASE_URL": self.settings.database_url,
             "TELEGRAM_BOT_TOKEN": "1234:sandbox",
             "TELEGRAM_API_BASE": self.telegram.base_url,
@@ -387,6 +391,13 @@ async def stage(
             yield play
         finally:
             await play.close()
+
+
+async def becomes(holds: Callable[[], bool], *, within: float = PATIENCE_SECONDS) -> None:
+    """Wait (in real time) until something is so that neither sandbox tells of."""
+    async with asyncio.timeout(within):
+        while not holds():  # noqa: ASYNC110 - nobody sets an event for it
+            await asyncio.sleep(0.01)
 
 
 def said_to(customer: Customer) -> list[str]:

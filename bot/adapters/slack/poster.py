@@ -126,10 +126,7 @@ class SlackPoster(Channel):
         answer = await _answered(search, is_repeatable=True)
         for found in answer.get("messages") or []:
             theirs = found.get("metadata") or {}
-            if (
-                theirs.get("event_type") == EVENT_TYPE
-                and theirs.get("event_payload") == metadata["event_payload"]
-            ):
+            if theirs.get("event_type") == EVENT_TYPE and theirs.get("event_payload") == metadata["event_payload"]:
                 return str(found["ts"])
         return None
 

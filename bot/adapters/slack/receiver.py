@@ -8,6 +8,7 @@ Source: https://docs.slack.dev/apis/events-api/using-socket-mode and …/authent
 """
 
 import asyncio
+import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -82,6 +83,7 @@ def build_app(  # noqa: PLR0913 - everything that the desk needs is handed in; n
     async def authorize() -> AuthorizeResult:
         return await listeners.authorized()
 
+    logging.getLogger("slack_bolt.AsyncApp").addFilter(_not_about_tokens)
     # `authorize` of our own: Bolt's answers 200 to a click that it could not authorise, and the click would be lost;
     # and it keeps SLACK_CLIENT_ID and SLACK_CLIENT_SECRET in the environment from switching to OAuth.
     app = AsyncApp(
@@ -93,6 +95,11 @@ def build_app(  # noqa: PLR0913 - everything that the desk needs is handed in; n
     )
     _listen(app, listeners)
     return app
+
+
+def _not_about_tokens(record: logging.LogRecord) -> bool:
+    """Leave out Bolt's warnings that it does not use SLACK_BOT_TOKEN from the environment: that is so on purpose."""
+    return "will be unused" not in record.getMessage() and "will be ignored" not in record.getMessage()
 
 
 async def close_app(app: AsyncApp) -> None:
