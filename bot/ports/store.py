@@ -111,7 +111,8 @@ class UnitOfWork(Protocol):
     def plan(self, moment: Moment) -> None:
         """Plan a moment.
 
-        The same key again: if it is earlier, and still planned or held, it is brought forward with its data; else nothing.
+        The same key again: where it is earlier, and still planned or held, it is brought forward with its data; else
+        nothing changes.
         """
 
     def moments_of(self, sale_id: str) -> list[Moment]:

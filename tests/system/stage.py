@@ -16,6 +16,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from structlog.testing import capture_logs
+
 from bot.adapters.clock import MovableClock
 from bot.adapters.flow_files import FlowFiles
 from bot.adapters.sandbox.slack import Channel, Member, Message, SandboxSlack
@@ -112,6 +114,7 @@ class Stage:
     channels: dict[str, Channel]
     the_shop: Shop
     flow_files: FlowFiles | None = None
+    log: list[Any] = field(default_factory=list)
     _service: Service | None = None
     _open: AsyncExitStack = field(default_factory=AsyncExitStack)
 
@@ -152,7 +155,10 @@ class Stage:
         """Run the program as a process of its own, at the stage's present time; it is killed at the end, if not before."""
         assert self._service is None, "one program at a time: close the stage's own first"
         # Compiled once and kept apart: each of these processes imports all that the first one has compiled.
-        bytecode = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir(), "aftersale-pyc"))}
+        bytecode = {
+            "PYTHONDONTWRITEBYTECODE": "",
+            "PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir(), "aftersale-pyc")),
+        }
         environment = {
             **os.environ,
             **bytecode,
@@ -360,6 +366,22 @@ async def stage(
         settings: further settings, by the names of `Settings`.
     """
     clock = MovableClock(start)
+    # Caught, and not printed: to paint the stack of an error that a test asked for takes longer than the test.
+    with capture_logs() as log:
+        async with _set(database_url, clock, flows, the_shop or shop(), settings) as play:
+            play.log = log
+            try:
+                if opened:
+                    await play.open()
+                yield play
+            finally:
+                await play.close()
+
+
+@asynccontextmanager
+async def _set(
+    database_url: str, clock: MovableClock, flows: Path | None, the_shop: Shop, settings: Mapping[str, Any]
+) -> AsyncIterator[Stage]:
     async with (
         SandboxTelegram(token="1234:sandbox", clock=clock.now) as telegram,
         SandboxSlack(clock=clock.now) as slack,
@@ -376,21 +398,15 @@ async def stage(
             "http_port": 0,
             "flows_dir": flows,
         }
-        play = Stage(
+        yield Stage(
             Settings.of(database_url=database_url, **{**given, **settings}),
             telegram,
             slack,
             clock,
             {name: slack.channel(channel_id(name), name) for name in CHANNELS},
-            the_shop or shop(),
+            the_shop,
             None if flows else shipped_flows(),
         )
-        try:
-            if opened:
-                await play.open()
-            yield play
-        finally:
-            await play.close()
 
 
 async def becomes(holds: Callable[[], bool], *, within: float = PATIENCE_SECONDS) -> None:

@@ -89,6 +89,7 @@ class Outside:
         self.env, self.folder, self.address = env, folder, f"http://127.0.0.1:{port}"
 
     async def command(self, *words: str, stdin: str = "") -> tuple[int, str]:
+        """Run a command and give its exit code and all that it said."""
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "bot", *words, env=self.env, cwd=self.folder,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
@@ -97,6 +98,7 @@ class Outside:
         return process.returncode or 0, output.decode()
 
     async def post(self, body: Any, *, sign: bool = True) -> tuple[int, Any]:
+        """Send an event as a shop does and give the status and the answer."""
         text = json.dumps(body)
         now = datetime.now(UTC)  # noqa: TID251 - Standard Webhooks looks at the real clock
         signature = Webhook(SECRET).sign("msg-1", now, text) if sign else "v1,AAAA"
@@ -146,7 +148,9 @@ async def running(outside: Outside) -> AsyncIterator[asyncio.subprocess.Process]
             await process.wait()
 
 
-async def test_a_stranger_with_the_documented_names_gets_the_whole_line(database_url: str, tmp_path: Path) -> None:
+async def test_a_stranger_with_the_documented_names_gets_the_whole_line(  # noqa: PLR0915 - one story, told in order
+    database_url: str, tmp_path: Path
+) -> None:
     """From signed event to the customer's own yes, with nothing but environment, commands, HTTP, Telegram and Slack."""
     (tmp_path / "shop.yaml").write_text(SHOP)
     (tmp_path / "flows").mkdir()

@@ -129,7 +129,14 @@ async def test_an_unhappy_reply_is_put_right_and_the_customer_closes_it(database
 
         card = play.card("delivery")
         shown = card.plain()
-        for part in ("🔴 OPEN", "Freja Holm", "1001", "two bottles of Barolo", "Delivered before the weekend", "checkout"):
+        for part in (
+            "🔴 OPEN",
+            "Freja Holm",
+            "1001",
+            "two bottles of Barolo",
+            "Delivered before the weekend",
+            "checkout",
+        ):
             assert part in shown
         for part in ("promise · delivery", "📦 Not here yet", "First answer due", "26 Nov"):
             assert part in shown

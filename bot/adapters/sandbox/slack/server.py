@@ -351,12 +351,12 @@ class SandboxSlack:
         fault = self._faults.next_for(name)
         if self.latency:
             await asyncio.sleep(self.latency.total_seconds())
-        if fault.hang:
-            await asyncio.sleep(fault.hang.total_seconds())
         given: Json = {}
         answer: Json
         try:
             given = await given_in(request)
+            if fault.hang:  # The call is in by now: it takes effect even if the caller dies meanwhile.
+                await asyncio.sleep(fault.hang.total_seconds())
             token = token_of(request, given)
             limited = self._limited(name, given)
             fault = limited if fault is NO_FAULT else fault
