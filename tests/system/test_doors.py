@@ -5,15 +5,24 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 from standardwebhooks import Webhook
 
 from bot.adapters.clock import SystemClock
+from tests.databases import SqliteTemplate
 from tests.system.stage import INTAKE_SECRET, PATIENCE_SECONDS, Stage, becomes, order, questions_to, stage
 
 ARRIVED = "Was everything as we promised?"
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path, sqlite_template: SqliteTemplate) -> str:
+    """A fresh, migrated SQLite file, for doors that no database makes a difference to."""
+    return sqlite_template.fresh(tmp_path)
 
 
 def free_port() -> int:
@@ -73,9 +82,9 @@ async def test_a_shop_posts_events(database_url: str) -> None:
         assert (await play.sale()).stage == "order.placed"
 
 
-async def test_telegram_and_slack_call_over_http(database_url: str) -> None:
+async def test_telegram_and_slack_call_over_http(sqlite_url: str) -> None:
     """The same journey with a webhook and signed requests instead of polling and Socket Mode."""
-    async with webhook_stage(database_url) as play:
+    async with webhook_stage(sqlite_url) as play:
         await play.happens(order("order.placed"))
         freja = await play.link()
         await play.happens(order("order.delivered"))
@@ -91,9 +100,9 @@ async def test_telegram_and_slack_call_over_http(database_url: str) -> None:
         assert (await play.sale()).confirmed_at is not None
 
 
-async def test_a_request_that_telegram_did_not_send_is_refused(database_url: str) -> None:
+async def test_a_request_that_telegram_did_not_send_is_refused(sqlite_url: str) -> None:
     """Without the secret nobody writes in a customer's name."""
-    async with webhook_stage(database_url) as play, aiohttp.ClientSession() as session:
+    async with webhook_stage(sqlite_url) as play, aiohttp.ClientSession() as session:
         forged = {"update_id": 1, "message": {"text": "/stop"}}
         async with session.post(f"{play.service.address}/telegram/webhook", json=forged) as answer:
             assert answer.status == 401
@@ -114,9 +123,9 @@ async def test_health_and_metrics_answer(database_url: str) -> None:
             assert "aftersale_" in await answer.text()
 
 
-async def test_it_starts_while_telegram_and_slack_are_away(tmp_path, sqlite_template) -> None:
+async def test_it_starts_while_telegram_and_slack_are_away(sqlite_url: str) -> None:
     """Orders are taken in meanwhile, health names both, and all is delivered when they are back."""
-    async with stage(sqlite_template.fresh(tmp_path)) as play:
+    async with stage(sqlite_url) as play:
         await play.happens(order("order.placed"))
         freja = await play.link()
         await play.write(freja, "First words")

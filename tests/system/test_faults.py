@@ -3,11 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 
+import pytest
 from sqlalchemy import create_engine, text
 
 from bot.ports.records import Incoming, Outgoing
 from storage.database import SqlDatabase, open_database, parse_url
+from tests.databases import SqliteTemplate
 from tests.system.stage import becomes, order, questions_to, stage
 
 ARRIVED = "Was everything as we promised?"
@@ -17,6 +20,12 @@ LEASE_OVER = timedelta(minutes=11)
 def outbox(database: SqlDatabase, *states: str) -> list[Outgoing]:
     """Give what stands in the outbox, seen from outside the program."""
     return database.run_now(lambda uow: uow.outbox(states, 100))
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path, sqlite_template: SqliteTemplate) -> str:
+    """A fresh, migrated SQLite file, for faults of Telegram and Slack that no database makes a difference to."""
+    return sqlite_template.fresh(tmp_path)
 
 
 @contextmanager
@@ -173,9 +182,9 @@ async def test_a_repeated_update_envelope_and_event_have_one_effect(database_url
 # Slack and Telegram fail ---------------------------------------------------------------------------------------------
 
 
-async def test_a_case_waits_while_slack_is_down_and_arrives_when_it_is_up(database_url: str) -> None:
+async def test_a_case_waits_while_slack_is_down_and_arrives_when_it_is_up(sqlite_url: str) -> None:
     """The customer is answered all the same; the card waits visibly, and comes once, in order, when Slack is back."""
-    async with stage(database_url) as play:
+    async with stage(sqlite_url) as play:
         await play.happens(order("order.placed"))
         freja = await play.link()
         play.slack.down = True
@@ -192,9 +201,9 @@ async def test_a_case_waits_while_slack_is_down_and_arrives_when_it_is_up(databa
         assert "Both of them, in fact" in play.story(card)
 
 
-async def test_a_channel_that_is_gone_sends_its_cases_to_the_fallback(database_url: str) -> None:
+async def test_a_channel_that_is_gone_sends_its_cases_to_the_fallback(sqlite_url: str) -> None:
     """Archived: the card stands in the fallback channel at once, and says where it belonged."""
-    async with stage(database_url) as play:
+    async with stage(sqlite_url) as play:
         await play.happens(order("order.placed"))
         freja = await play.link()
         play.channels["wine"].archive()
@@ -204,9 +213,9 @@ async def test_a_channel_that_is_gone_sends_its_cases_to_the_fallback(database_u
         assert "The channel of team wine cannot be used" in play.story(card)
 
 
-async def test_telegram_is_given_the_time_that_it_asks_for(database_url: str) -> None:
+async def test_telegram_is_given_the_time_that_it_asks_for(sqlite_url: str) -> None:
     """A 429 is no loss: the message waits as long as Telegram said, and then goes out once."""
-    async with stage(database_url) as play:
+    async with stage(sqlite_url) as play:
         await play.happens(order("order.placed"))
         freja = await play.link()
         play.telegram.fail_next("sendMessage", status=429, retry_after=1)
@@ -237,9 +246,9 @@ async def test_a_question_whose_answer_was_lost_is_not_asked_again(database_url:
         assert freja.last.text.startswith("Just a friendly reminder:")
 
 
-async def test_a_persons_reply_whose_answer_was_lost_is_repeated_and_says_so(database_url: str) -> None:
+async def test_a_persons_reply_whose_answer_was_lost_is_repeated_and_says_so(sqlite_url: str) -> None:
     """A person's words must arrive: they are sent once more, marked, and the thread tells staff."""
-    async with stage(database_url) as play:
+    async with stage(sqlite_url) as play:
         await play.happens(order("order.placed"))
         freja = await play.link()
         await play.write(freja, "The bottle is broken")
@@ -251,9 +260,9 @@ async def test_a_persons_reply_whose_answer_was_lost_is_repeated_and_says_so(dat
         assert "May have been sent" in play.story(card)
 
 
-async def test_a_card_whose_answer_was_lost_is_found_and_not_doubled(database_url: str) -> None:
+async def test_a_card_whose_answer_was_lost_is_found_and_not_doubled(sqlite_url: str) -> None:
     """Slack posted the card and the line broke: the repeat finds it by its metadata and updates it."""
-    async with stage(database_url) as play:
+    async with stage(sqlite_url) as play:
         await play.happens(order("order.placed"))
         freja = await play.link()
         play.slack.drop_reply_next("chat.postMessage")
