@@ -4,7 +4,7 @@ What follows from what is `bot.desk.machine`'s to decide; here it is carried out
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -105,6 +105,10 @@ def open_or_join(
         now=now,
     )
     uow.put_case(case)
+    if effect.reason == "unhappy" and sale.confirmed_at is not None:
+        # Only the customer completes a sale, and only they take that back: they have just said that it is not right.
+        uow.put_sale(replace(uow.sale(sale.id) or sale, confirmed_at=None))
+        note_down(uow, now, "sale.reopened", sale_id=sale.id, case_id=case.id)
     note_down(
         uow, now, "case.opened", sale_id=sale.id, case_id=case.id, team=case.team, why=case.why_team, said=said,
         due_at=case.due_at.isoformat(),
@@ -171,6 +175,11 @@ def tell(uow: UnitOfWork, house: House, case: Case, text: str, media: Sequence[M
     happen(uow, house, case, CustomerSaid(told(text, media)), now)
 
 
+def remark(uow: UnitOfWork, house: House, case: Case, text: str, now: datetime) -> None:
+    """Say something in the thread of a case that changes nothing about it."""
+    tell_desk(uow, house, case, "thread", now, text=text, mention=case.claimed_by)
+
+
 def confirm(uow: UnitOfWork, house: House, case: Case, now: datetime) -> None:
     """The customer said that it is right now. Called for nothing but the customer's own tap (rule 1)."""
     happen(uow, house, case, CustomerConfirmed(), now)
@@ -183,6 +192,9 @@ def silent(uow: UnitOfWork, house: House, case: Case, now: datetime) -> None:
 
 def ladder(uow: UnitOfWork, house: House, moment: Moment, now: datetime) -> str | None:
     """A moment of the ladder has come; the case's state is looked at again. Gives why nothing came of it, or None."""
+    sale = uow.sale(moment.sale_id)
+    if sale is not None:
+        uow.customer(sale.customer_id)
     case = uow.case(moment.case_id or "")
     if case is None:
         return "the case is gone"
@@ -239,7 +251,7 @@ def _carry_out(uow: UnitOfWork, house: House, case: Case, effects: Sequence[Case
                     occurrence = f"{case.id}:{case.cycle}:{len(case.remedies)}"
                     plan_starts(uow, house, sale, on="remedy.done", at=effect.at, occurrence=occurrence, case=case)
             case PlanLadder():
-                key = f"ladder:{case.id}:{case.cycle}:{effect.stage}:{effect.at.isoformat()}"
+                key = f"ladder:{case.id}:{case.cycle}:{effect.stage}:{now.isoformat()}"
                 uow.plan(
                     Moment(
                         key=key,

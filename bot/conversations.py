@@ -65,6 +65,9 @@ def moment_came(uow: UnitOfWork, house: House, moment: Moment, now: datetime) ->
     if moment.kind == "start":
         state, reason = _begin(uow, house, moment, now)
         uow.settle(moment.id, state, reason)
+        case = uow.case(moment.case_id) if moment.case_id and state == "dropped" else None
+        if case is not None:
+            cases.silent(uow, house, case, now)
         return
     conversation = uow.conversation(moment.conversation_id or "")
     if conversation is None:
@@ -116,9 +119,10 @@ def may_begin(
     unless = set(moment.data.get("unless", ()))
     ended = {"order.cancelled", "order.returned"} - {moment.data["on"]}
     happened = sorted((unless | ended) & set(sale.happened))
-    if happened:
+    # Whatever became of the order: who was unhappy, and to whom something was done about it, is asked (rule 6).
+    if happened and moment.case_id is None:
         return "dropped", f"{happened[0]} happened"
-    if sale.confirmed_at is not None:
+    if sale.confirmed_at is not None and moment.case_id is None:
         return "dropped", "the sale is complete"
     if datetime.fromisoformat(moment.data["expires_at"]) <= now:
         return "dropped", "its time is past: it expired before it could be sent"
@@ -169,14 +173,10 @@ def tapped(uow: UnitOfWork, house: House, customer: Customer, data: str, now: da
     conversation = uow.conversation(conversation_id)
     if conversation is None:
         return "the conversation of this button is gone"
-    if conversation.customer_id != customer.id and conversation.customer_id not in _former(uow, customer):
+    if conversation.customer_id != customer.id:
         return "this button belongs to somebody else"
     _touch(uow, customer, now)
     return advance(uow, house, conversation, event, now)
-
-
-def _former(uow: UnitOfWork, customer: Customer) -> set[str]:
-    return {sale.customer_id for sale in uow.sales_of(customer.id)}
 
 
 def wrote(
@@ -187,33 +187,50 @@ def wrote(
     sales = uow.sales_of(customer.id)
     if not sales:
         return "the customer has no sale"
-    conversation = _meant(uow, sales)
+    conversation, ambiguous = _meant(uow, sales)
     if conversation is not None:
-        return advance(uow, house, conversation, Wrote(text, tuple(media)), now)
-    sale = sales[0]
+        return advance(uow, house, conversation, Wrote(text, tuple(media), ambiguous), now)
+    sale = next((each for each in sales if cases.open_of(uow, each.id)), sales[0])
     note_down(uow, now, "customer.wrote", sale_id=sale.id, customer_id=customer.id, text=text)
     effect = OpenCase("unclear", "", {}, None, text, tuple(media))
     case = cases.open_or_join(uow, house, sale, None, effect, now)
-    said = phrase(house, customer, "ack_passed_on", context_for(house, customer, sale, case=case))
+    said = phrase(house, customer, "ack_passed_on", context_for(house, customer, sale, case=case, now=now))
     write_to(uow, house, customer, kind="answer", text=said, now=now, sale_id=sale.id)
     return None
 
 
-def _meant(uow: UnitOfWork, sales: Sequence[Sale]) -> Conversation | None:
+def _meant(uow: UnitOfWork, sales: Sequence[Sale]) -> tuple[Conversation | None, bool]:
+    """Tell which conversation the customer's words belong to, and whether that is less than certain.
+
+    The question that they saw last, if one is open; else the open case; else the newest conversation. A question that
+    has not reached them yet cannot be what they answer.
+    """
     found = [each for sale in sales for each in uow.conversations_of(sale.id)]
-    asking = [each for each in found if each.state.status == "asking"]
-    if asking:
-        return max(asking, key=lambda each: each.started_at)
+    asked = [(at, each) for each in found if (at := _asked_at(uow, each)) is not None]
+    if asked:
+        return max(asked, key=lambda pair: pair[0])[1], len(asked) > 1
     for sale in sales:
         case = cases.open_of(uow, sale.id)
         if case is not None:
-            own = [each for each in found if each.id == case.conversation_id]
-            return own[0] if own else None
-    return max(found, key=lambda each: each.started_at, default=None)
+            return next((each for each in found if each.id == case.conversation_id), None), True
+    return max(found, key=lambda each: each.started_at, default=None), True
+
+
+def _asked_at(uow: UnitOfWork, conversation: Conversation) -> datetime | None:
+    """Tell when the open question of a conversation went out; None if none is open, or it has not gone out yet."""
+    if conversation.state.status != "asking":
+        return None
+    question = uow.question_of(conversation.id, conversation.state.turn)
+    if question is None or question.state not in ("sent", "unknown"):
+        return None
+    return question.sent_at or question.not_before
 
 
 def _touch(uow: UnitOfWork, customer: Customer, now: datetime) -> None:
     uow.put_customer(replace(customer, last_wrote_at=now, unreachable_at=None))
+    if customer.unreachable_at is not None:
+        for sale in uow.sales_of(customer.id):
+            uow.release_held(sale.id, now)
 
 
 def stop(uow: UnitOfWork, house: House, customer: Customer, now: datetime) -> None:
@@ -222,7 +239,7 @@ def stop(uow: UnitOfWork, house: House, customer: Customer, now: datetime) -> No
         end_all(uow, house, sale, Stopped(), now)
         case = cases.open_of(uow, sale.id)
         if case is not None:
-            cases.tell(uow, house, case, "🔕 The customer said /stop: the bot can no longer write to them.", (), now)
+            cases.remark(uow, house, case, "🔕 The customer said /stop: the bot can no longer write to them.", now)
 
 
 def end_all(uow: UnitOfWork, house: House, sale: Sale, event: Event, now: datetime) -> None:
@@ -236,8 +253,17 @@ def end_all(uow: UnitOfWork, house: House, sale: Sale, event: Event, now: dateti
 
 
 def withdraw(uow: UnitOfWork, house: House, sale: Sale, reason: str, now: datetime) -> None:
-    """The order was cancelled or returned: ask nothing more that was begun before."""
-    end_all(uow, house, sale, Withdrawn(reason), now)
+    """The order was cancelled or returned: say and ask nothing more that was begun before, but about an open case."""
+    about_cases = set()
+    for conversation in uow.conversations_of(sale.id):
+        if conversation.case_id is not None:
+            about_cases.add(conversation.id)
+        elif conversation.state.status != "finished":
+            advance(uow, house, conversation, Withdrawn(reason), now)
+    for message in uow.outgoing_of(sale.id):
+        planned = message.state in ("waiting", "held") and message.kind in ("question", "reminder", "notice")
+        if planned and message.conversation_id not in about_cases:
+            uow.put_outgoing(replace(message, state="dropped", reason=f"{reason} happened"))
 
 
 def unreachable(uow: UnitOfWork, house: House, conversation_id: str, reason: str, now: datetime) -> None:
@@ -266,7 +292,8 @@ def advance(uow: UnitOfWork, house: House, conversation: Conversation, event: Ev
     carrier = _Carrier(uow, house, flow, sale, customer, replace(conversation, state=transition.state), event, now)
     for effect in transition.effects:
         carrier.carry_out(effect)
-    if conversation.state.status == "asking" and transition.state.status == "finished":
+    was, now_is = conversation.state.status, transition.state.status
+    if now_is != was and (was == "asking" or now_is == "finished"):
         uow.release_held(sale.id, now)
     return ignored
 
@@ -309,6 +336,7 @@ class _Carrier:
             case OpenCase():
                 said = self._in_their_language(effect)
                 self.case = cases.open_or_join(self.uow, self.house, self.sale, self.conversation, said, self.now)
+                self.sale = self.uow.sale(self.sale.id) or self.sale
             case TellCase():
                 self._tell(effect)
             case StartTimer():
@@ -325,7 +353,7 @@ class _Carrier:
                 pass
 
     def _context(self) -> dict[str, Any]:
-        return context_for(self.house, self.customer, self.sale, self.promises, self.case)
+        return context_for(self.house, self.customer, self.sale, self.promises, self.case, now=self.now)
 
     def _write(self, kind: Any, text: str, **more: Any) -> None:
         write_to(
@@ -494,10 +522,13 @@ class _Carrier:
         if self.conversation.case_id and self.case is not None:
             cases.confirm(self.uow, self.house, self.case, self.now)
         case = cases.open_of(self.uow, self.sale.id)
+        if case is not None and case.status == "unconfirmed":
+            # Nobody is at it any more; only the customer's word was missing, and here it is.
+            cases.confirm(self.uow, self.house, case, self.now)
+            case = None
         if case is not None:
-            cases.tell(
-                self.uow, self.house, case, "👍 The customer says that they have what they wanted.", (), self.now
-            )
+            words = "👍 The customer says that they have what they wanted; this case is still to be put right."
+            cases.remark(self.uow, self.house, case, words, self.now)
             note_down(self.uow, self.now, "sale.complete_waits", sale_id=self.sale.id, case_id=case.id)
             return
         self.sale = replace(self.sale, confirmed_at=self.sale.confirmed_at or self.now)
@@ -505,8 +536,9 @@ class _Carrier:
         note_down(self.uow, self.now, "sale.complete", sale_id=self.sale.id, customer_id=self.customer.id)
 
     def _finish(self, effect: Finish) -> None:
-        if self.conversation.case_id and effect.outcome in ("silent", "expired") and self.case is not None:
-            cases.silent(self.uow, self.house, self.case, self.now)
+        if self.conversation.case_id and self.case is not None:
+            # However it ended: a case that still waits for the customer's word will not get it here.
+            cases.silent(self.uow, self.house, self.uow.case(self.case.id) or self.case, self.now)
         note_down(
             self.uow, self.now, "conversation.finished", sale_id=self.sale.id,
             flow=self.flow.name, conversation=self.conversation.id, outcome=effect.outcome, reason=effect.reason,
@@ -517,7 +549,7 @@ def plan_timer(uow: UnitOfWork, conversation: Conversation, kind: Any, turn: int
     """Plan that a conversation wakes at `due_at`."""
     uow.plan(
         Moment(
-            key=f"{conversation.id}:{kind}:{turn}:{int(due_at.timestamp())}",
+            key=f"{conversation.id}:{kind}:{turn}:{conversation.state.visits}:{int(due_at.timestamp())}",
             kind=kind,
             due_at=due_at,
             sale_id=conversation.sale_id,

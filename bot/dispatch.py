@@ -11,20 +11,27 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bot import cases, conversations, guards, retry
+from bot.desk.states import Case
 from bot.durations import parse_duration
 from bot.errors import DeliveryDelayed, DeliveryRefused, DeliveryUnknown
 from bot.flows.events import Withdrawn
 from bot.messages import House, note_down, phrase, tell_desk, zone_of
 from bot.pacing import Pacer
 from bot.ports.channels import Channel
-from bot.ports.records import Customer, Outgoing, OutgoingKind, Post, Sale
+from bot.ports.records import Customer, Outgoing, OutgoingKind, OutgoingState, Post, Sale
 from bot.ports.store import Database, UnitOfWork
 from bot.sales import after
 
 AT_MOST_ONCE = frozenset({"question", "reminder", "notice", "answer"})
 """What the bot itself says to a customer. Telegram has no idempotency key, so an unknown outcome is never repeated."""
 
-LEASE = timedelta(minutes=10)
+PLACES: Mapping[str, int] = {"telegram": 256, "slack": 32}
+"""How many messages of a channel are on their way side by side."""
+
+MARK_AGAIN = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+"""Seconds between attempts to commit what came of messages. After the last, it is settled when their leases end."""
+
+LEASE = timedelta(minutes=2)
 """How long a claimed message may take before its sender counts as dead."""
 
 LONGEST_WAIT = 5.0
@@ -51,27 +58,47 @@ class Outcome:
 
 
 def claim(
-    uow: UnitOfWork, house: House, channels: Sequence[str], now: datetime, limit: int
+    uow: UnitOfWork, house: House, channel: str, now: datetime, limit: int, lease: timedelta = LEASE
 ) -> tuple[list[Outgoing], int]:
-    """Claim messages that may go now. Gives them, ready to send, and how many rows were looked at."""
-    ready: list[Outgoing] = []
-    due = [each for each in uow.due_outgoing(now, limit) if each.channel in channels]
+    """Claim messages of a channel that may go now.
+
+    Gives them, ready to send, and how many rows were looked at. A row that spoils is set aside, and stops no other.
+    """
+    due = uow.due_outgoing(now, limit, channel)
     _read_ahead(uow, due)
+    ready: list[Outgoing] = []
+    asked: set[str] = set()
     for message in due:
-        decision = _decide(uow, house, message, now)
-        match decision:
-            case guards.Send():
-                prepared = _prepare(uow, house, message, now)
-                if prepared is not None:
-                    ready.append(prepared)
-            case guards.Defer():
-                uow.put_outgoing(replace(message, not_before=decision.until, reason=decision.reason))
-            case guards.Hold():
-                uow.put_outgoing(replace(message, state="held", reason=decision.reason))
-            case guards.Drop():
-                _drop(uow, house, message, decision.reason, now)
-    uow.claim([each.id for each in ready if each.id is not None], now + LEASE)
+        # Whether the next question may follow so soon is known only once this one is marked.
+        if message.kind == "question" and message.customer_id in asked and not message.body.get("prompted"):
+            continue
+        try:
+            with uow.savepoint():
+                prepared = _examine(uow, house, message, now)
+        except Exception as error:  # noqa: BLE001 - our own fault: the row ends visibly, the others go out
+            uow.put_outgoing(replace(message, state="failed", reason=f"{type(error).__name__}: {error}"))
+            continue
+        if prepared is not None:
+            ready.append(prepared)
+            if message.kind == "question" and message.customer_id:
+                asked.add(message.customer_id)
+    uow.claim([each.id for each in ready if each.id is not None], now + lease)
     return [replace(each, attempts=each.attempts + 1) for each in ready], len(due)
+
+
+def _examine(uow: UnitOfWork, house: House, message: Outgoing, now: datetime) -> Outgoing | None:
+    """Ask every guard again. Gives the message as it is to be sent, or None where it is not."""
+    decision = _decide(uow, house, message, now)
+    match decision:
+        case guards.Send():
+            return _prepare(uow, house, message, now)
+        case guards.Defer():
+            uow.put_outgoing(replace(message, not_before=decision.until, reason=decision.reason))
+        case guards.Hold():
+            uow.put_outgoing(replace(message, state="held", reason=decision.reason))
+        case guards.Drop():
+            _drop(uow, house, message, decision.reason, now)
+    return None
 
 
 def _read_ahead(uow: UnitOfWork, messages: Sequence[Outgoing]) -> None:
@@ -97,6 +124,9 @@ def _decide(uow: UnitOfWork, house: House, message: Outgoing, now: datetime) -> 
         kind = "notice"
     elif message.body.get("prompted") and fresh:
         kind = "answer"
+    elif message.body.get("prompted") and sale is not None and cases.at_work(cases.open_of(uow, sale.id)):
+        # Asked for while an outage lasted; by now people are at it, and the question would come out of the blue.
+        return guards.Drop("it was to follow the customer's words at once; a person is at it now")
     facts = guards.Facts(kind, message.purpose, message.expires_at, _question_open(uow, message))
     return guards.check(facts, _standing(uow, house, customer, sale), house.shop.guards, now)
 
@@ -194,15 +224,30 @@ def _stand_back(uow: UnitOfWork, message: Outgoing, now: datetime) -> None:
     uow.put_outgoing(replace(message, not_before=now + timedelta(seconds=5), reason="waits for the card"))
 
 
-def recover(uow: UnitOfWork, house: House, now: datetime) -> int:
+def recover(uow: UnitOfWork, house: House, now: datetime, expired_by: datetime) -> int:
     """Settle what a sender that died left behind: unknown, or once more, by kind. Gives how many."""
-    left = uow.expired_leases(now)
+    left = uow.expired_leases(expired_by)
     for message in left:
-        mark(uow, house, Outcome(message, error=DeliveryUnknown("the program stopped while it was being sent")), now)
+        died = Outcome(message, error=DeliveryUnknown("the program stopped while it was being sent"))
+        mark_safely(uow, house, died, now)
     return len(left)
 
 
 # Marking ----------------------------------------------------------------------------------------------------------
+
+
+def mark_safely(uow: UnitOfWork, house: House, outcome: Outcome, now: datetime) -> None:
+    """Mark one message; should what follows from it spoil, only that is undone, and the outcome stands."""
+    try:
+        with uow.savepoint():
+            mark(uow, house, outcome, now)
+    except Exception as error:  # noqa: BLE001 - our own fault: visible at the row, and no other message waits for it
+        state: OutgoingState = "sent" if outcome.error is None else "failed"
+        reason = f"{type(error).__name__} after the attempt: {error}"
+        external = outcome.external or outcome.message.external
+        uow.put_outgoing(
+            replace(outcome.message, state=state, external=external, reason=reason, sent_at=now, lease_until=None)
+        )
 
 
 def mark(uow: UnitOfWork, house: House, outcome: Outcome, now: datetime) -> None:
@@ -289,11 +334,14 @@ def _refused(uow: UnitOfWork, house: House, message: Outgoing, error: DeliveryRe
     if message.channel == "slack" and error.reason == "channel_gone":
         _fall_back(uow, house, message, error, now)
         return
-    if message.kind == "card" and error.reason == "gone":
+    if message.kind in ("card", "thread") and error.reason == "gone" and not message.body.get("anew"):
         uow.put_outgoing(replace(message, state="refused", reason="the card was deleted; it is posted anew"))
         case = uow.case(message.case_id or "")
         if case is not None:
-            tell_desk(uow, house, case, "card", now, moved_to=case.team)
+            tell_desk(uow, house, case, "card", now, moved_to=case.team, anew=True)
+        if case is not None and message.kind == "thread":
+            words, mention = message.body["text"], message.body.get("mention")
+            tell_desk(uow, house, case, "thread", now, text=words, mention=mention, anew=True)
         return
     uow.put_outgoing(replace(message, state="refused", reason=f"{error.reason}: {error}", lease_until=None))
     note_down(uow, now, "message.refused", sale_id=message.sale_id, message=message.kind, reason=error.reason)
@@ -325,14 +373,26 @@ def _fall_back(uow: UnitOfWork, house: House, message: Outgoing, error: Delivery
         _again(uow, house, message, DeliveryDelayed(why, retry_after=timedelta(minutes=5)), why, now)
         return
     uow.put_outgoing(replace(message, state="refused", reason=f"{error}; sent to {fallback} instead", lease_until=None))
-    note_down(uow, now, "case.fell_back", sale_id=case.sale_id, case_id=case.id, channel=message.body.get("channel"))
-    if message.kind == "card":
+    if not _stands_in(uow, case, fallback):
+        channel = message.body.get("channel")
+        note_down(uow, now, "case.fell_back", sale_id=case.sale_id, case_id=case.id, channel=channel)
         tell_desk(uow, house, case, "card", now, channel=fallback, moved_to=case.team)
         words = f"⚠️ The channel of team {case.team} cannot be used ({error}); this case stands here instead."
         tell_desk(uow, house, case, "thread", now, text=words, mention=None)
-    else:
-        tell_desk(uow, house, case, "card", now, channel=fallback, moved_to=case.team)
+    if message.kind == "thread":
         tell_desk(uow, house, case, "thread", now, text=message.body["text"], mention=message.body.get("mention"))
+
+
+def _stands_in(uow: UnitOfWork, case: Case, channel: str) -> bool:
+    """Tell whether the card of a case stands in a channel, or is on its way there."""
+    post = uow.post_of(case.id)
+    if post is not None and post.channel == channel:
+        return True
+    return any(
+        each.case_id == case.id and each.kind == "card" and each.body.get("channel") == channel
+        for each in uow.outgoing_of(case.sale_id)
+        if each.state in ("waiting", "sending")
+    )
 
 
 def _say_in_thread(uow: UnitOfWork, house: House, message: Outgoing, text: str, now: datetime) -> None:
@@ -345,7 +405,10 @@ def _say_in_thread(uow: UnitOfWork, house: House, message: Outgoing, text: str, 
 
 
 class Dispatcher:
-    """Keeps up to `parallel` messages on their way, in the order of their lanes, and commits their marks in groups."""
+    """Keeps messages on their way, in the order of their lanes, and commits their marks in groups.
+
+    Each channel has places of its own, so that a crowd before Slack keeps no customer waiting.
+    """
 
     def __init__(
         self,
@@ -355,59 +418,69 @@ class Dispatcher:
         *,
         now: Callable[[], datetime],
         paces: Mapping[str, Pacer],
-        parallel: int = 256,
+        places: Mapping[str, int] = PLACES,
+        lease: timedelta = LEASE,
         on_error: Callable[[Outgoing, Exception], None] = lambda _message, _error: None,
     ) -> None:
-        """Send through `channels`; `paces` holds ``telegram``, ``chat`` and ``slack``.
+        """Send through `channels`, at most `places` of each side by side.
 
-        `on_error` hears of our own faults.
+        `paces` holds ``telegram``, ``chat`` and ``slack``. `on_error` hears of our own faults.
         """
         self._database, self._house, self._channels = database, house, channels
-        self._now, self._paces, self._parallel, self._on_error = now, paces, parallel, on_error
-        self._flying: set[asyncio.Task[None]] = set()
+        self._now, self._paces, self._places, self._lease = now, paces, places, lease
+        self._on_error = on_error
+        self._flying: dict[str, set[asyncio.Task[None]]] = {name: set() for name in channels}
         self._unmarked: list[tuple[Outcome, asyncio.Future[None]]] = []
         self._marking: asyncio.Task[None] | None = None
         self._held_until: dict[str, float] = {}
 
     async def pump(self, limit: int = 200) -> int:
-        """Claim what is due and set it on its way. Gives how many rows were looked at; 0.
+        """Claim what is due on every channel that has places, and set it on its way.
 
-        Nothing is due, or all are busy.
+        Gives how many rows were looked at; 0: nothing is due, or whatever is due waits for a place.
         """
-        room = min(limit, self._parallel - len(self._flying))
+        return sum([await self._pump(name, limit) for name in self._channels])
+
+    async def _pump(self, channel: str, limit: int) -> int:
+        flying = self._flying[channel]
+        room = min(limit, self._places.get(channel, 1) - len(flying))
         if room <= 0:
-            await asyncio.wait(self._flying, return_when=asyncio.FIRST_COMPLETED)
-            return 1
-        names = list(self._channels)
+            return 0
         now = self._now()
-        ready, seen = await self._database.run(lambda uow: claim(uow, self._house, names, now, room))
+        ready, seen = await self._database.run(lambda uow: claim(uow, self._house, channel, now, room, self._lease))
         lanes: dict[str, list[Outgoing]] = {}
         for message in ready:
             lanes.setdefault(message.lane, []).append(message)
         for lane in lanes.values():
             task = asyncio.create_task(self._send_lane(lane))
-            self._flying.add(task)
-            task.add_done_callback(self._flying.discard)
+            flying.add(task)
+            task.add_done_callback(flying.discard)
         return seen
 
     @property
     def flying(self) -> int:
         """How many lanes have messages on their way."""
-        return len(self._flying)
+        return sum(len(tasks) for tasks in self._flying.values())
 
     async def landed(self) -> None:
         """Wait until nothing is on its way any more."""
-        while self._flying:
-            await asyncio.gather(*self._flying, return_exceptions=True)
+        while self.flying:
+            await asyncio.gather(*(task for tasks in self._flying.values() for task in tasks), return_exceptions=True)
 
-    async def recover(self) -> int:
-        """Settle what a dead sender left behind."""
+    async def recover(self, *, everything: bool = False) -> int:
+        """Settle what a dead sender left behind; `everything`: no other can be alive, so no lease is waited for."""
         now = self._now()
-        return await self._database.run(lambda uow: recover(uow, self._house, now))
+        by = now + 2 * self._lease if everything else now
+        return await self._database.run(lambda uow: recover(uow, self._house, now, by))
 
     async def _send_lane(self, lane: Sequence[Outgoing]) -> None:
+        """Send the messages of one lane one after the other; what has to wait keeps those behind it waiting, too."""
+        waiting: DeliveryDelayed | None = None
         for message in lane:
-            await self._mark(await self._send(message))
+            outcome = Outcome(message, error=waiting) if waiting else await self._send(message)
+            if isinstance(outcome.error, DeliveryDelayed):
+                waiting = outcome.error
+            await self._mark(outcome)
 
     async def _send(self, message: Outgoing) -> Outcome:
         try:
@@ -420,25 +493,33 @@ class Dispatcher:
             return Outcome(message, error=error)
         except (DeliveryUnknown, DeliveryRefused) as error:
             return Outcome(message, error=error)
-        except Exception as error:  # noqa: BLE001 - one message that spoils must not stop the others; it ends visibly as failed
+        except Exception as error:  # noqa: BLE001 - one message that spoils must not stop the others; it ends as failed
             self._on_error(message, error)
             return Outcome(message, error=error)
         return Outcome(message, external=external)
 
     async def _take_turn(self, message: Outgoing) -> None:
-        """Wait for this message's turn in the even pace, and for a limit that binds the whole bot."""
+        """Wait for this message's turn in the even pace, and for a limit that binds the whole bot.
+
+        Raises:
+            DeliveryDelayed: its turn is so far off that it had better wait in the outbox.
+        """
         time = asyncio.get_running_loop().time()
-        held = self._held_until.get(message.channel, 0) - time
-        if held > LONGEST_WAIT:
-            raise DeliveryDelayed("the vendor asked us to wait", retry_after=timedelta(seconds=held))
+        turns = self._turns_of(message)
+        wait = max(self._held_until.get(message.channel, 0) - time, *(pace.wait(lane, time) for pace, lane in turns))
+        if wait > LONGEST_WAIT:
+            raise DeliveryDelayed("others are before it in the even pace", retry_after=timedelta(seconds=wait))
+        for pace, lane in turns:
+            pace.take(lane, time)
+        if wait > 0:
+            await asyncio.sleep(wait)
+
+    def _turns_of(self, message: Outgoing) -> list[tuple[Pacer, str]]:
         if message.channel == "telegram":
-            wait = max(self._paces["telegram"].turn("bot", time), self._paces["chat"].turn(message.lane, time))
-        else:
-            # An update has a limit of its own at Slack (tier 3), so it need not wait behind the posts of its channel.
-            kind = "update" if message.body.get("ts") else "post"
-            wait = self._paces["slack"].turn(f"{kind}:{message.body.get('channel')}", time)
-        if max(wait, held) > 0:
-            await asyncio.sleep(max(wait, held))
+            return [(self._paces["telegram"], "bot"), (self._paces["chat"], message.lane)]
+        # An update has a limit of its own at Slack (tier 3), so it need not wait behind the posts of its channel.
+        kind = "update" if message.body.get("ts") else "post"
+        return [(self._paces["slack"], f"{kind}:{message.body.get('channel')}")]
 
     async def _mark(self, outcome: Outcome) -> None:
         """Have an outcome committed, together with whatever else waits for it, and wait until it is."""
@@ -453,19 +534,24 @@ class Dispatcher:
             group, self._unmarked = self._unmarked, []
             try:
                 await self._commit_marks([outcome for outcome, _ in group])
-            except Exception as error:  # noqa: BLE001 - the rows stay claimed; their leases end and they are settled then
-                self._on_error(group[0][0].message, error)
             finally:
                 for _, done in group:
                     if not done.done():
                         done.set_result(None)
 
     async def _commit_marks(self, outcomes: Sequence[Outcome]) -> None:
-        now = self._now()
+        """Commit what came of messages; while the database cannot be reached, try again: what was sent was sent."""
 
         def work(uow: UnitOfWork) -> None:
             _read_ahead(uow, [outcome.message for outcome in outcomes])
             for outcome in outcomes:
-                mark(uow, self._house, outcome, now)
+                mark_safely(uow, self._house, outcome, self._now())
 
-        await self._database.run(work)
+        for pause in MARK_AGAIN:
+            try:
+                await self._database.run(work)
+            except Exception as error:  # noqa: BLE001 - whatever ails the database, the marks must not be given up lightly
+                self._on_error(outcomes[0].message, error)
+                await asyncio.sleep(pause)
+            else:
+                return

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 _FORM = re.compile(r"\s*(\d{1,5})\s*(s|m|h|d|w|bd)\s*")
+BUSINESS_DAYS_MAX = 999
 _UNITS = {
     "s": timedelta(seconds=1),
     "m": timedelta(minutes=1),
@@ -51,5 +52,8 @@ def parse_duration(text: object) -> Duration:
         raise ValueError(msg)
     number, unit = int(match[1]), match[2]
     if unit == "bd":
+        if number > BUSINESS_DAYS_MAX:
+            msg = f"{text!r} is more than {BUSINESS_DAYS_MAX} business days; write days, weeks, or fewer"
+            raise ValueError(msg)
         return Duration(business_days=number)
     return Duration(span=number * _UNITS[unit])

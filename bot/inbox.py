@@ -90,7 +90,9 @@ def _desk(uow: UnitOfWork, house: House, event: DeskEvent, now: datetime) -> str
             return event.reason
 
 
-def chat(uow: UnitOfWork, house: House, event: ChatEvent, now: datetime) -> str | None:
+def chat(  # noqa: PLR0911 - one way out for each thing that can happen
+    uow: UnitOfWork, house: House, event: ChatEvent, now: datetime
+) -> str | None:
     """Handle one thing that happened in a customer's chat. Gives why nothing came of it, or None."""
     if isinstance(event, NotForUs):
         return event.reason
@@ -108,6 +110,8 @@ def chat(uow: UnitOfWork, house: House, event: ChatEvent, now: datetime) -> str 
             return conversations.tapped(uow, house, customer, event.data, now)
         case MessageWritten():
             return conversations.wrote(uow, house, customer, event.text, event.media, now)
+        case MessageEdited() if event.text.strip().startswith("/stop"):
+            return _command(uow, house, customer, CommandGiven(event.chat_id, "stop", event.text, None), now)
         case MessageEdited():
             return conversations.wrote(uow, house, customer, f"✏️ {event.text}", event.media, now)
         case ChatBlocked():
@@ -200,9 +204,13 @@ def _command(uow: UnitOfWork, house: House, customer: Customer, event: CommandGi
 def _consented(uow: UnitOfWork, house: House, customer: Customer, event: ButtonTapped, now: datetime) -> None:
     allowed = CONSENTS[event.data]
     consents = {purpose.value: purpose in allowed for purpose in (Purpose.SERVICE, Purpose.RESULT)}
-    if customer.consents == consents and customer.stopped_at is None:
+    answered = customer.extra.get("consent_message")
+    if customer.consents == consents and answered is not None and answered == event.message_id:
         return
-    customer = replace(customer, consents=consents, stopped_at=None, unreachable_at=None, last_wrote_at=now)
+    extra = {**customer.extra, "consent_message": event.message_id}
+    customer = replace(
+        customer, consents=consents, stopped_at=None, unreachable_at=None, last_wrote_at=now, extra=extra
+    )
     uow.put_customer(customer)
     note_down(
         uow, now, "customer.consented", customer_id=customer.id, consents=consents, wording=CONSENT_VERSION

@@ -79,9 +79,13 @@ def context_for(
     sale: Sale | None = None,
     promises: Sequence[Promise] = (),
     case: Case | None = None,
+    now: datetime | None = None,
     **more: Any,
 ) -> dict[str, Any]:
-    """Gather what a text may speak of. See `bot.flows.render` for the names."""
+    """Gather what a text may speak of. See `bot.flows.render` for the names.
+
+    By when a person answers is told only where that still lies ahead of `now`: anything else nobody promised (rule 11).
+    """
     dated = [each for each in promises if each.due_at]
     shown = dated[0] if dated else (promises[0] if promises else None)
     remedy = case.remedies[-1] if case and case.remedies else None
@@ -93,14 +97,7 @@ def context_for(
         "promises": [_promise(each) for each in promises],
         "expected": {"at": min((each.due_at for each in dated if each.due_at), default=None)},
         "shop": {"name": house.shop.name, "privacy": house.shop.privacy_link or ""},
-        "case": {
-            "due_at": case.due_at,
-            "answer_by": case.due_at,
-            "said": " – ".join(case.said.splitlines()),
-            "team": case.team,
-        }
-        if case
-        else {},
+        "case": _case(case, now),
         "remedy": {"kind": remedy_label(house, customer, remedy.kind), "note": remedy.note} if remedy else {},
         **more,
     }
@@ -109,6 +106,14 @@ def context_for(
 def _customer(customer: Customer | None) -> dict[str, str]:
     name = customer.name if customer else ""
     return {"id": customer.id if customer else "", "name": name, "first_name": name.split(" ")[0]}
+
+
+def _case(case: Case | None, now: datetime | None) -> dict[str, Any]:
+    if case is None:
+        return {}
+    awaited = case.answered_at is None and case.status in ("open", "claimed", "call")
+    due_at = case.due_at if awaited and (now is None or now < case.due_at) else None
+    return {"due_at": due_at, "answer_by": due_at, "said": " – ".join(case.said.splitlines()), "team": case.team}
 
 
 def _promise(promise: Promise | None) -> dict[str, Any]:

@@ -20,10 +20,13 @@ class Pacer:
         self._slack = self._gap * (burst - 1)
         self._next: OrderedDict[str, float] = OrderedDict()
 
-    def turn(self, lane: str, now: float) -> float:
-        """Take the next turn in a lane and give how many seconds to wait for it (0: go at once)."""
-        due = max(self._next.pop(lane, now), now - self._slack)
+    def wait(self, lane: str, now: float) -> float:
+        """Give how many seconds the next turn in a lane is off (0: at once); nothing is taken."""
+        return max(0.0, self._next.get(lane, now) - self._slack - now)
+
+    def take(self, lane: str, now: float) -> None:
+        """Take the next turn in a lane."""
+        due = max(self._next.pop(lane, now), now)
         self._next[lane] = due + self._gap
         if len(self._next) > MAX_LANES:
             self._next.popitem(last=False)
-        return max(0.0, due - now)

@@ -14,7 +14,7 @@ from bot.durations import Duration, parse_duration
 from bot.flows.model import Flow, Trigger
 from bot.messages import House, note_down
 from bot.ports.orders import LIFECYCLE, CustomerForm, OrderEvent, SaleForm
-from bot.ports.records import Customer, LinkToken, Moment, Promise, Sale
+from bot.ports.records import Customer, LinkToken, Moment, Outgoing, Promise, Sale
 from bot.ports.store import UnitOfWork
 
 
@@ -218,6 +218,10 @@ def use_link(uow: UnitOfWork, token: str, chat: Mapping[str, Any], now: datetime
     holder = uow.customer_by_chat(chat_id)
     if holder is not None and holder.id != owner.id:
         owner = _join(uow, owner, holder)
+    if owner.chat_id not in (None, chat_id):
+        # Another chat, so perhaps another person (a gift): what the first agreed to does not bind them.
+        owner = replace(owner, consents={})
+        note_down(uow, now, "customer.moved_chat", sale_id=found.sale_id, customer_id=owner.id)
     linked = replace(
         owner,
         chat_id=chat_id,
@@ -237,5 +241,17 @@ def _join(uow: UnitOfWork, other: Customer, holder: Customer) -> Customer:
     """Make two customer records of one chat into one: a guest gets a new customer number with every order."""
     for sale in uow.sales_of(other.id):
         uow.put_sale(replace(sale, customer_id=holder.id))
+        for conversation in uow.conversations_of(sale.id):
+            uow.put_conversation(replace(conversation, customer_id=holder.id))
+        for case in uow.cases_of(sale.id):
+            uow.put_case(replace(case, customer_id=holder.id))
+        for message in uow.outgoing_of(sale.id):
+            if message.channel == "telegram" and message.state in ("waiting", "held"):
+                uow.put_outgoing(_readdressed(message, holder))
     uow.put_customer(replace(other, chat_id=None, extra={**other.extra, "same_as": holder.id}))
     return replace(holder, name=other.name or holder.name, locale=other.locale or holder.locale)
+
+
+def _readdressed(message: Outgoing, holder: Customer) -> Outgoing:
+    body = {**message.body, "chat_id": holder.chat_id}
+    return replace(message, customer_id=holder.id, lane=f"chat:{holder.chat_id}", body=body)

@@ -19,7 +19,7 @@ from storage.mapping import (
     verdict_from,
     verdict_values,
 )
-from storage.statements import Statements, sought, sought_among
+from storage.statements import Statements, locked, sought, sought_among
 from storage.tables import metadata
 
 _CONVERSATIONS = metadata.tables["conversations"]
@@ -31,23 +31,21 @@ _LOG = metadata.tables["log"]
 _SALES = metadata.tables["sales"]
 _NOTES = metadata.tables["notes"]
 
-_CONVERSATION = sought(_CONVERSATIONS.c.id)
-_CONVERSATIONS_AMONG = sought_among(_CONVERSATIONS.c.id)
+_CONVERSATION = locked(sought(_CONVERSATIONS.c.id))
+_CONVERSATIONS_AMONG = locked(sought_among(_CONVERSATIONS.c.id).order_by(_CONVERSATIONS.c.id))
 _CONVERSATION_BY_KEY = sought(_CONVERSATIONS.c.key)
-_CONVERSATIONS_OF = sought(_CONVERSATIONS.c.sale_id).order_by(
-    _CONVERSATIONS.c.started_at.desc(), _CONVERSATIONS.c.id.desc()
+_CONVERSATIONS_OF = locked(
+    sought(_CONVERSATIONS.c.sale_id).order_by(_CONVERSATIONS.c.started_at.desc(), _CONVERSATIONS.c.id.desc())
 )
 _VERDICTS_OF = sought(_VERDICTS.c.sale_id).order_by(_VERDICTS.c.id)
-_CASE = sought(_CASES.c.id)
-_CASES_OF = sought(_CASES.c.sale_id).order_by(_CASES.c.opened_at.desc(), _CASES.c.id.desc())
-_CASES_AMONG = sought_among(_CASES.c.sale_id).order_by(_CASES.c.opened_at.desc(), _CASES.c.id.desc())
+_CASE = locked(sought(_CASES.c.id))
+_CASES_OF = locked(sought(_CASES.c.sale_id).order_by(_CASES.c.opened_at.desc(), _CASES.c.id.desc()))
+_CASES_AMONG = locked(sought_among(_CASES.c.sale_id).order_by(_CASES.c.opened_at.desc(), _CASES.c.id.desc()))
 _LIVE_POST = sought(_POSTS.c.case_id).where(_POSTS.c.live)
 _CUSTOMER_OF = select(_SALES.c.customer_id).where(_SALES.c.id == bindparam("sought")).scalar_subquery()
 _STORY_OF = (
     select(_LOG)
-    .where(
-        (_LOG.c.sale_id == bindparam("sought")) | (_LOG.c.sale_id.is_(None) & (_LOG.c.customer_id == _CUSTOMER_OF))
-    )
+    .where((_LOG.c.sale_id == bindparam("sought")) | (_LOG.c.sale_id.is_(None) & (_LOG.c.customer_id == _CUSTOMER_OF)))
     .order_by(_LOG.c.at, _LOG.c.id)
 )
 """What happened to the sale, and to its customer as a whole (consent, /stop, blocked)."""

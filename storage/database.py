@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 from psycopg.adapt import Buffer
 from psycopg.types.string import StrDumper
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool, StaticPool
 
 from bot.errors import ConfigurationError
@@ -42,6 +43,11 @@ class SqlDatabase:
         self._engine = engine
         self._readers = readers
         self._executor = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="storage")
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether only one program at a time may work on this database (SQLite)."""
+        return self._engine.dialect.name == "sqlite"
 
     async def run(self, work: Callable[[SqlUnitOfWork], T]) -> T:
         """Run `work` whole in a database thread, in one transaction, and commit; undo it all if it raises.
@@ -78,6 +84,11 @@ class SqlDatabase:
         if self._readers is None:
             return self._executor.submit(_ask, self._engine, question).result()
         return _ask(self._readers, question)
+
+
+def is_passing(error: Exception) -> bool:
+    """Tell whether an error is the database's own passing trouble (restarted, locked, out of reach), not the work's."""
+    return isinstance(error, OperationalError | InterfaceError | PoolTimeout)
 
 
 def _ask(engine: Engine, question: Callable[[Connection], T]) -> T:

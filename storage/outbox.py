@@ -1,6 +1,6 @@
 """The outbox: messages on their way, who is sending them, and what became of them, within a transaction."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -23,8 +23,21 @@ _NOT_FIRST_OF_CASE = and_(
         _EARLIER.c.id < _OUTBOX.c.id,
     ),
 )
-_MAY_GO: ColumnElement[bool] = and_(_WAITING, ~_BEING_SENT, ~_NOT_FIRST_OF_CASE)
-"""It waits, nothing of its lane is on its way, and in the lane of a case nothing earlier waits."""
+_BEHIND_A_REPEAT = and_(
+    _OUTBOX.c.priority == 0,
+    exists().where(
+        _EARLIER.c.lane == _OUTBOX.c.lane,
+        is_any(_EARLIER.c.state, "waiting"),
+        _EARLIER.c.priority == 0,
+        _EARLIER.c.attempts > 0,
+        _EARLIER.c.id < _OUTBOX.c.id,
+    ),
+)
+_MAY_GO: ColumnElement[bool] = and_(_WAITING, ~_BEING_SENT, ~_NOT_FIRST_OF_CASE, ~_BEHIND_A_REPEAT)
+"""It waits, and nothing of its lane is on its way; in the lane of a case nothing earlier waits, and what is said to a
+customer does not overtake what was said before and has to be tried again."""
+
+_CHANNELS = ("telegram", "slack")
 
 _MESSAGE = sought(_OUTBOX.c.id)
 _MESSAGES_OF = sought(_OUTBOX.c.sale_id).order_by(_OUTBOX.c.id)
@@ -42,26 +55,28 @@ class OutboxStatements(Statements):
         """Put a message into the outbox; the same key again changes nothing."""
         self._add_once(_OUTBOX, outgoing_values(message), "key")
 
-    def due_outgoing(self, now: datetime, limit: int) -> list[Outgoing]:
+    def due_outgoing(self, now: datetime, limit: int, channel: str | None = None) -> list[Outgoing]:
         """Give messages that wait and may go now, by priority and age, for this process to claim.
+
+        With `channel`, only those for it.
 
         While one message of a lane is being sent, the others of that lane are not given. In a ``case:`` lane only the
         first unsettled message is given, so that a thread keeps its order. On PostgreSQL the lanes are locked until the
         transaction ends, and those that others hold are left out.
         """
-        looked_at = self._due(now, limit * LOOK_AHEAD if self._has_row_locks else limit)
+        looked_at = self._due(now, limit * LOOK_AHEAD if self._has_row_locks else limit, channel)
         own = self._own_lanes([lane for _, lane in looked_at], OUTBOX_LANES, enough=limit)
         ids = [message_id for message_id, lane in looked_at if lane in own][:limit]
         # Asked again now that the lanes are ours: their last holders may have claimed or settled some.
         still = _ordered(select(_OUTBOX).where(_OUTBOX.c.id.in_(ids), _MAY_GO))
         return [outgoing_from(row) for row in self._all(still.with_for_update(of=_OUTBOX, skip_locked=True))]
 
-    def _due(self, now: datetime, limit: int) -> list[tuple[int, str]]:
+    def _due(self, now: datetime, limit: int, channel: str | None) -> list[tuple[int, str]]:
         """Give id and lane of what may go now. One look per priority: each is a straight walk along the index."""
         due: list[tuple[int, str]] = []
-        for priority in self._priorities():
+        for one, priority in self._priorities(channel):
             query = select(_OUTBOX.c.id, _OUTBOX.c.lane).where(
-                _OUTBOX.c.priority == priority, _OUTBOX.c.not_before <= now, _MAY_GO
+                _OUTBOX.c.channel == one, _OUTBOX.c.priority == priority, _OUTBOX.c.not_before <= now, _MAY_GO
             )
             rows = self._connection.execute(_ordered(query).limit(limit - len(due)))
             due += [(message_id, lane) for message_id, lane in rows]
@@ -69,13 +84,16 @@ class OutboxStatements(Statements):
                 break
         return due
 
-    def _priorities(self) -> Iterator[int]:
-        """Give the priorities of what waits, smallest first; one seek in the index for each."""
-        smallest = select(func.min(_OUTBOX.c.priority)).where(_WAITING)
-        found = self._connection.execute(smallest).scalar_one()
-        while found is not None:
-            yield found
-            found = self._connection.execute(smallest.where(_OUTBOX.c.priority > found)).scalar_one()
+    def _priorities(self, channel: str | None = None) -> list[tuple[str, int]]:
+        """Give channel and priority of what waits, smallest priority first; one seek in the index for each."""
+        found: list[tuple[str, int]] = []
+        for one in [channel] if channel else _CHANNELS:
+            smallest = select(func.min(_OUTBOX.c.priority)).where(_WAITING, _OUTBOX.c.channel == one)
+            priority = self._connection.execute(smallest).scalar_one()
+            while priority is not None:
+                found.append((one, priority))
+                priority = self._connection.execute(smallest.where(_OUTBOX.c.priority > priority)).scalar_one()
+        return sorted(found, key=lambda each: each[1])
 
     def claim(self, ids: Sequence[int], lease_until: datetime) -> None:
         """Mark messages as being sent by us until the lease ends; counts an attempt."""
@@ -128,9 +146,13 @@ class OutboxStatements(Statements):
         earliest = (
             self._connection.execute(
                 select(func.min(_OUTBOX.c.not_before)).where(
-                    _WAITING, ~_NOT_FIRST_OF_CASE, _OUTBOX.c.priority == priority
+                    _WAITING,
+                    ~_NOT_FIRST_OF_CASE,
+                    ~_BEHIND_A_REPEAT,
+                    _OUTBOX.c.channel == channel,
+                    _OUTBOX.c.priority == priority,
                 )
             ).scalar_one()
-            for priority in list(self._priorities())
+            for channel, priority in self._priorities()
         )
-        return min(earliest, default=None)
+        return min((at for at in earliest if at is not None), default=None)

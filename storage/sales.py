@@ -1,9 +1,8 @@
 """Customers, sales, promises and link tokens, within a transaction."""
 
 from collections.abc import Iterable
-from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import func, select
 
 from bot.ports.records import Customer, LinkToken, Promise, Sale
 from storage.mapping import (
@@ -16,7 +15,7 @@ from storage.mapping import (
     sale_from,
     sale_values,
 )
-from storage.statements import NEW_CUSTOMERS, Statements, sought, sought_among
+from storage.statements import NEW_CUSTOMERS, Statements, locked, sought, sought_among
 from storage.tables import metadata
 
 _CUSTOMERS = metadata.tables["customers"]
@@ -25,24 +24,15 @@ _PROMISES = metadata.tables["promises"]
 _LINK_TOKENS = metadata.tables["link_tokens"]
 
 
-def _locked(query: Select[Any]) -> Select[Any]:
-    """Lock what `query` finds, as weakly as serves: rows that refer to it may still be added.
-
-    On SQLite, where the transaction is the lock, this says nothing.
-    Source: https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-ROWS
-    """
-    return query.with_for_update(key_share=True)
-
-
-_CUSTOMER = _locked(sought(_CUSTOMERS.c.id))
-_CUSTOMER_BY_CHAT = _locked(sought(_CUSTOMERS.c.chat_id))
+_CUSTOMER = locked(sought(_CUSTOMERS.c.id))
+_CUSTOMER_BY_CHAT = locked(sought(_CUSTOMERS.c.chat_id))
 # In one order in every process: otherwise two would wait for one another.
-_CUSTOMERS_AMONG = _locked(sought_among(_CUSTOMERS.c.id).order_by(_CUSTOMERS.c.id))
-_SALE = sought(_SALES.c.id)
-_SALES_AMONG = sought_among(_SALES.c.id)
-_SALES_OF = sought(_SALES.c.customer_id).order_by(_SALES.c.latest_at.desc().nulls_last(), _SALES.c.id.desc())
+_CUSTOMERS_AMONG = locked(sought_among(_CUSTOMERS.c.id).order_by(_CUSTOMERS.c.id))
+_SALE = locked(sought(_SALES.c.id))
+_SALES_AMONG = locked(sought_among(_SALES.c.id).order_by(_SALES.c.id))
+_SALES_OF = locked(sought(_SALES.c.customer_id).order_by(_SALES.c.latest_at.desc().nulls_last(), _SALES.c.id.desc()))
 _PROMISES_OF = sought(_PROMISES.c.sale_id).order_by(_PROMISES.c.id)
-_LINK_TOKEN = _locked(sought(_LINK_TOKENS.c.hash))
+_LINK_TOKEN = locked(sought(_LINK_TOKENS.c.hash))
 
 
 class SaleStatements(Statements):

@@ -81,6 +81,15 @@ def sought_among(column: Column[Any]) -> Select[Any]:
     return select(column.table).where(column.in_(bindparam("sought", expanding=True)))
 
 
+def locked(query: Select[Any]) -> Select[Any]:
+    """Lock what `query` finds, as weakly as serves: rows that refer to it may still be added.
+
+    On SQLite, where the transaction is the lock, this says nothing.
+    Source: https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-ROWS
+    """
+    return query.with_for_update(key_share=True)
+
+
 @dataclass(slots=True)
 class _Write:
     """Rows that go out with one statement."""

@@ -245,7 +245,7 @@ class OutgoingRow(Row, table=True):
         _one_of("state", *get_args(OutgoingState)),
         _one_of("channel", "telegram", "slack"),
         # The priority leads, so that the future of one priority is never walked over to reach the next.
-        Index("ix_outbox_due", "priority", "not_before", "id", **_where("state = 'waiting'")),
+        Index("ix_outbox_due", "channel", "priority", "not_before", "id", **_where("state = 'waiting'")),
         Index("ix_outbox_lane", "lane", "id", **_where("state = 'waiting' OR state = 'sending'")),
         Index("ix_outbox_lease", "lease_until", "id", **_where("state = 'sending'")),
         Index("ix_outbox_trouble", "id", **_where("state = 'unknown' OR state = 'failed' OR state = 'held'")),

@@ -12,19 +12,21 @@ from bot import conversations, inbox
 from bot.adapters.flow_files import FlowFiles
 from bot.adapters.scheduler import Ticker
 from bot.dispatch import Dispatcher
-from bot.errors import FollowUpError
 from bot.messages import House
 from bot.pacing import Pacer
 from bot.ports.channels import Channel
 from bot.ports.records import Incoming, Outgoing
 from bot.ports.store import UnitOfWork
-from storage.database import SqlDatabase
+from storage.database import SqlDatabase, is_passing
 
 _log = structlog.get_logger("aftersale.app")
 
 BATCH = 100
 """How many rows of the inbox, or moments, one transaction takes."""
 
+
+TRY_AGAIN = timedelta(minutes=5)
+"""When a moment that failed by a fault of ours is tried again; its error stands at it meanwhile."""
 
 SLACK_PER_SECOND = 1.0
 """How many messages a channel takes. Source: https://docs.slack.dev/apis/web-api/rate-limits (read 2026-11-22)."""
@@ -82,8 +84,6 @@ class Program:
         """Handle a batch of what came in, in one transaction. Gives how many rows."""
         try:
             return await self.database.run(lambda uow: self._handle(uow, BATCH))
-        except FollowUpError:
-            raise
         except Exception:  # noqa: BLE001 - something in the batch spoils it; below it is found and set aside
             return await self._handle_one_by_one()
 
@@ -99,8 +99,6 @@ class Program:
 
         try:
             return await self.database.run(lambda uow: work(uow, BATCH))
-        except FollowUpError:
-            raise
         except Exception as error:  # noqa: BLE001 - as above: one moment that spoils must not keep the others back
             _log.exception("moments_failed")
             return await self._fire_one_by_one(work, error)
@@ -142,6 +140,9 @@ class Program:
 
     async def run(self, *, interval: timedelta = timedelta(seconds=1)) -> None:
         """Keep going until `stop`; then finish what is in flight."""
+        if self.database.is_alone:
+            # Nobody else can be sending: what is still marked so was left behind by a program that died.
+            await self._when_it_works(lambda: self.dispatcher.recover(everything=True))
         ticker = Ticker(self.tick, interval=interval)
         await self._when_it_works(self.tick)
         ticker.start()
@@ -204,7 +205,7 @@ class Program:
             try:
                 done = await self.database.run(one)
             except Exception as error:
-                if not found or found[0].id is None:
+                if not found or found[0].id is None or is_passing(error):
                     raise
                 reference = self.house.new_id()
                 _log.exception("inbox_row_failed", id=found[0].id, source=found[0].source, reference=reference)
@@ -226,14 +227,16 @@ class Program:
             try:
                 if not await self.database.run(lambda uow: work(uow, 1)):
                     break
-            except Exception as error:  # noqa: BLE001 - this moment is the poison: held, visibly, with its error
-                reason = f"failed: {type(error).__name__}: {error}"
+            except Exception as error:
+                if is_passing(error):
+                    raise
+                reason = f"failed, and is tried again: {type(error).__name__}: {error}"
 
-                def hold(uow: UnitOfWork, reason: str = reason) -> None:
+                def put_off(uow: UnitOfWork, reason: str = reason) -> None:
                     for moment in uow.due_moments(now, 1):
-                        uow.settle(moment.id or 0, "held", reason)
+                        uow.settle(moment.id or 0, "planned", reason, due_at=now + TRY_AGAIN)
 
-                await self.database.run(hold)
+                await self.database.run(put_off)
             fired += 1
         if not fired:
             raise first

@@ -110,6 +110,8 @@ def decide(case: Case, event: CaseEvent, shop: Shop, now: datetime) -> CaseTrans
             return _handed_over(case, event, shop, now)
         case CustomerSaid():
             told = Thread(f"The customer writes: {_quoted(event.text)}", case.claimed_by)
+            if case.status in ("remedied", "unconfirmed"):
+                return _spoken_again(case, event, shop, now)
             case = _heard(case, event.text)
             return CaseTransition(case, (told,) if case.status == "confirmed" else (told, ShowCard()))
         case UnhappyAgain():
@@ -198,6 +200,23 @@ def _handed_over(case: Case, event: HandedOver, shop: Shop, now: datetime) -> Ca
 
 
 # The customer ---------------------------------------------------------------------------------------------------
+
+
+def _spoken_again(case: Case, event: CustomerSaid, shop: Shop, now: datetime) -> CaseTransition:
+    """Put a case before people again: whether these words are a yes, the bot must not guess (rule 4)."""
+    due_at, due_reason = _due(case.team, shop, now)
+    back = replace(
+        case,
+        status="open",
+        claimed_by=None,
+        claimed_at=None,
+        answered_at=None,
+        due_at=due_at,
+        due_reason=due_reason,
+    )
+    before = f" {_user(case.claimed_by)} had it last." if case.claimed_by else ""
+    told = Thread(f"The customer writes, so it is open again.{before} {_quoted(event.text)}", _called_upon(back, shop))
+    return CaseTransition(_heard(back, event.text), (StopLadder(), *_ladder(back, shop, now), told, ShowCard()))
 
 
 def _unhappy_again(case: Case, event: UnhappyAgain, shop: Shop, now: datetime) -> CaseTransition:

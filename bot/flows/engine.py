@@ -314,7 +314,7 @@ def _wrote(flow: Flow, state: State, event: Wrote) -> Transition:
         return _words_outside(state, event)
     if not ask.choices:
         return _words_asked_for(flow, state, ask, event)
-    chosen = None if event.media else choice_said(event.text, ask.choices)
+    chosen = None if event.media or event.ambiguous else choice_said(event.text, ask.choices)
     if chosen is not None:
         return _chosen(flow, state, ask, Tapped(state.turn, chosen), event.text)
     return _words_instead_of_choice(state, ask, event)

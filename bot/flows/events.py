@@ -32,10 +32,14 @@ class Tapped:
 
 @dataclass(frozen=True, slots=True)
 class Wrote:
-    """The customer wrote words, or sent a picture, voice, sticker … (`media`), or both."""
+    """The customer wrote words, or sent a picture, voice, sticker … (`media`), or both.
+
+    `ambiguous`: it is not certain which question they have before their eyes, so the words are never read as a choice.
+    """
 
     text: str
     media: tuple[Media, ...] = ()
+    ambiguous: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,14 @@ def _zone(name: str) -> str:
     return name
 
 
+def _sensible(at: datetime) -> datetime:
+    if not 2000 <= at.year <= 2100:  # noqa: PLR2004 - beyond that lies a slip, and arithmetic that overflows
+        msg = "lies before the year 2000 or after 2100; check the date"
+        raise ValueError(msg)
+    return at
+
+
+Time = Annotated[AwareDatetime, AfterValidator(_sensible)]
 Id = Annotated[str, Field(min_length=1, max_length=200)]
 Text = Annotated[str, Field(max_length=2000)]
 
@@ -83,7 +91,7 @@ class PromiseForm(_Form):
     text: Text
     touchpoint: Text | None = None
     made_by: Text | None = None
-    due_at: AwareDatetime | None = None
+    due_at: Time | None = None
 
 
 class SaleForm(_Form):
@@ -101,7 +109,7 @@ class OrderEvent(_Form):
 
     id: Id
     type: EventType
-    occurred_at: AwareDatetime
+    occurred_at: Time
     sale: SaleForm
 
 

@@ -141,8 +141,8 @@ class UnitOfWork(Protocol):
     def send(self, message: Outgoing) -> None:
         """Put a message into the outbox; the same key again changes nothing."""
 
-    def due_outgoing(self, now: datetime, limit: int) -> list[Outgoing]:
-        """Give messages that wait and may go now, by priority and age, for this process to claim.
+    def due_outgoing(self, now: datetime, limit: int, channel: str | None = None) -> list[Outgoing]:
+        """Give messages that wait and may go now (to one channel, or any), by priority and age, for us to claim.
 
         In a ``case:`` lane only the first unsettled message is given, so that a thread keeps its order. On PostgreSQL
         the rows are locked and those locked by others are left out.

@@ -209,7 +209,8 @@ class Stage:
             assert found is not None
             return make_link(uow, house, found, now)
 
-        return (await self.read(work)).partition("start=")[2]
+        link: str = await self.read(work)
+        return link.partition("start=")[2]
 
     # customers
 

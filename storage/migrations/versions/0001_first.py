@@ -141,7 +141,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox")),
         sa.UniqueConstraint("key", name=op.f("uq_outbox_key")),
     )
-    op.create_index("ix_outbox_due", "outbox", ["priority", "not_before", "id"], **_where("state = 'waiting'"))
+    op.create_index(
+        "ix_outbox_due", "outbox", ["channel", "priority", "not_before", "id"], **_where("state = 'waiting'")
+    )
     op.create_index("ix_outbox_lane", "outbox", ["lane", "id"], **_where("state = 'waiting' OR state = 'sending'"))
     op.create_index("ix_outbox_lease", "outbox", ["lease_until", "id"], **_where("state = 'sending'"))
     op.create_index("ix_outbox_question", "outbox", ["conversation_id", "turn"], **_where("kind = 'question'"))
