@@ -149,11 +149,11 @@ def staff(
 
     No action leads to ``confirmed``: only the customer's own answer does (rule 1).
     """
+    sale_id = uow.sale_of_case(action.case_id)
+    uow.read_ahead(sales=[sale_id] if sale_id else [])
     case = uow.case(action.case_id)
     if case is None:
         return f"there is no case {action.case_id}"
-    uow.customer(case.customer_id)
-    case = uow.case(action.case_id) or case
     match action:
         case CaseClaimed():
             happen(uow, house, case, Claimed(action.by), now)
@@ -176,8 +176,9 @@ def tell(uow: UnitOfWork, house: House, case: Case, text: str, media: Sequence[M
 
 
 def remark(uow: UnitOfWork, house: House, case: Case, text: str, now: datetime) -> None:
-    """Say something in the thread of a case that changes nothing about it."""
+    """Say something in the thread of a case that changes nothing about it but what its card shows of the customer."""
     tell_desk(uow, house, case, "thread", now, text=text, mention=case.claimed_by)
+    tell_desk(uow, house, case, "card", now)
 
 
 def confirm(uow: UnitOfWork, house: House, case: Case, now: datetime) -> None:
@@ -192,9 +193,6 @@ def silent(uow: UnitOfWork, house: House, case: Case, now: datetime) -> None:
 
 def ladder(uow: UnitOfWork, house: House, moment: Moment, now: datetime) -> str | None:
     """A moment of the ladder has come; the case's state is looked at again. Gives why nothing came of it, or None."""
-    sale = uow.sale(moment.sale_id)
-    if sale is not None:
-        uow.customer(sale.customer_id)
     case = uow.case(moment.case_id or "")
     if case is None:
         return "the case is gone"

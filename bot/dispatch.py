@@ -75,7 +75,10 @@ def claim(
         try:
             with uow.savepoint():
                 prepared = _examine(uow, house, message, now)
-        except Exception as error:  # noqa: BLE001 - our own fault: the row ends visibly, the others go out
+        except Exception as error:
+            if uow.is_passing(error):
+                raise
+            # Our own fault: the row ends visibly, the others go out.
             uow.put_outgoing(replace(message, state="failed", reason=f"{type(error).__name__}: {error}"))
             continue
         if prepared is not None:
@@ -102,8 +105,8 @@ def _examine(uow: UnitOfWork, house: House, message: Outgoing, now: datetime) ->
 
 
 def _read_ahead(uow: UnitOfWork, messages: Sequence[Outgoing]) -> None:
-    """Read together what the guards and the marks ask for one by one; cards and edits ask for little."""
-    spoken = [each for each in messages if each.channel == "telegram" and each.kind not in ("system", "edit")]
+    """Read together what the guards and the marks ask for one by one; threads and edits ask for little."""
+    spoken = [each for each in messages if each.kind not in ("system", "edit", "thread", "whisper")]
     uow.read_ahead(
         customers={each.customer_id for each in spoken if each.customer_id},
         sales={each.sale_id for each in spoken if each.sale_id},
@@ -241,7 +244,10 @@ def mark_safely(uow: UnitOfWork, house: House, outcome: Outcome, now: datetime) 
     try:
         with uow.savepoint():
             mark(uow, house, outcome, now)
-    except Exception as error:  # noqa: BLE001 - our own fault: visible at the row, and no other message waits for it
+    except Exception as error:
+        if uow.is_passing(error):
+            raise
+        # Our own fault: visible at the row, and no other message waits for it.
         state: OutgoingState = "sent" if outcome.error is None else "failed"
         reason = f"{type(error).__name__} after the attempt: {error}"
         external = outcome.external or outcome.message.external

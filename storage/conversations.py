@@ -110,6 +110,11 @@ class ConversationStatements(Statements):
         row = self._one(_CASE, sought=case_id)
         return case_from(row) if row else None
 
+    def sale_of_case(self, case_id: str) -> str | None:
+        """Give whose case it is, without a lock: so that the customer can be locked first."""
+        owner = select(_CASES.c.sale_id).where(_CASES.c.id == case_id)
+        return self._connection.execute(owner).scalar_one_or_none()
+
     def cases_of(self, sale_id: str) -> list[Case]:
         """Give the cases of a sale, newest first."""
         known = self._known.cases_of

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
 from bot.ports.records import Customer, LinkToken, Promise, Sale
 from storage.mapping import (
@@ -28,6 +28,13 @@ _CUSTOMER = locked(sought(_CUSTOMERS.c.id))
 _CUSTOMER_BY_CHAT = locked(sought(_CUSTOMERS.c.chat_id))
 # In one order in every process: otherwise two would wait for one another.
 _CUSTOMERS_AMONG = locked(sought_among(_CUSTOMERS.c.id).order_by(_CUSTOMERS.c.id))
+_OWNERS_AMONG = (
+    select(_CUSTOMERS)
+    .join(_SALES, _SALES.c.customer_id == _CUSTOMERS.c.id)
+    .where(_SALES.c.id.in_(bindparam("sought", expanding=True)))
+    .order_by(_CUSTOMERS.c.id)
+    .with_for_update(key_share=True, of=_CUSTOMERS)
+)
 _SALE = locked(sought(_SALES.c.id))
 _SALES_AMONG = locked(sought_among(_SALES.c.id).order_by(_SALES.c.id))
 _SALES_OF = locked(sought(_SALES.c.customer_id).order_by(_SALES.c.latest_at.desc().nulls_last(), _SALES.c.id.desc()))
@@ -69,6 +76,12 @@ class SaleStatements(Statements):
         """Read those that are not known yet, all in one statement, locked."""
         if missing := set(customer_ids) - self._known.customers.keys():
             for row in self._all(_CUSTOMERS_AMONG, sought=sorted(missing)):
+                self._known.customers[row["id"]] = customer_from(row)
+
+    def read_owners(self, sale_ids: Iterable[str]) -> None:
+        """Read the customers of these sales, locked, before anything of the sales is."""
+        if missing := set(sale_ids) - self._known.sales.keys():
+            for row in self._all(_OWNERS_AMONG, sought=sorted(missing)):
                 self._known.customers[row["id"]] = customer_from(row)
 
     def put_customer(self, customer: Customer) -> None:

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from storage.conversations import ConversationStatements
 from storage.inbox import InboxStatements
@@ -42,11 +42,18 @@ class SqlUnitOfWork(SaleStatements, ConversationStatements, MomentStatements, Ou
             self._forget()
             raise
 
+    def is_passing(self, error: Exception) -> bool:
+        """Tell whether an error is the database's own passing trouble: the whole transaction is then to be redone."""
+        return isinstance(error, DBAPIError) and (
+            _was_overtaken(error) or not isinstance(error, IntegrityError | DataError)
+        )
+
     def read_ahead(
         self, *, customers: Collection[str] = (), sales: Collection[str] = (), conversations: Collection[str] = ()
     ) -> None:
         """Read many in a few statements, to have them at hand one by one. Cases come with their sales."""
         self.read_customers(customers)
+        self.read_owners(sales)
         self.read_sales(sales)
         self.read_conversations(conversations)
         self.read_cases_of(sales)

@@ -93,6 +93,7 @@ class Program:
 
         def work(uow: UnitOfWork, limit: int) -> int:
             due = uow.due_moments(now, limit)
+            uow.read_ahead(sales={moment.sale_id for moment in due})
             for moment in due:
                 conversations.moment_came(uow, self.house, moment, now)
             return len(due)

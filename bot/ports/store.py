@@ -95,6 +95,9 @@ class UnitOfWork(Protocol):
     def case(self, case_id: str) -> Case | None:
         """Give the case."""
 
+    def sale_of_case(self, case_id: str) -> str | None:
+        """Give the id of the sale that a case is about, without a lock."""
+
     def cases_of(self, sale_id: str) -> list[Case]:
         """Give the cases of a sale, newest first."""
 
@@ -213,7 +216,14 @@ class UnitOfWork(Protocol):
     def read_ahead(
         self, *, customers: Collection[str] = (), sales: Collection[str] = (), conversations: Collection[str] = ()
     ) -> None:
-        """Read many in a few statements, to have them at hand one by one. Cases come with their sales."""
+        """Read many in a few statements, to have them at hand one by one. Cases come with their sales.
+
+        On PostgreSQL this also locks the customers, those of `sales` included, before anything else: whoever is about
+        to work on sales or cases calls it first, so that all lock in one order.
+        """
+
+    def is_passing(self, error: Exception) -> bool:
+        """Tell whether an error is storage's own passing trouble: do not catch it, the transaction is redone."""
 
     def savepoint(self) -> Any:
         """Open a savepoint, a context manager: what raises inside is undone, the rest of the transaction stands."""

@@ -307,8 +307,10 @@ class Stage:
             raise AssertionError(f"it does not come to rest: {rows}") from None
 
     async def _is_calm(self) -> bool:
+        # Work wanders from the inbox to the outbox and back while it is looked at: asked twice, so that none slips past.
         return (
             not self.telegram.pending_updates
+            and await self.read(self.program.is_resting)
             and not self.program.dispatcher.flying
             and await self.read(self.program.is_resting)
         )

@@ -307,7 +307,7 @@ async def test_a_row_that_cannot_be_handled_is_set_aside_and_blocks_nobody(datab
 
 
 async def test_a_moment_that_cannot_be_carried_out_is_set_aside_and_blocks_nobody(database_url: str) -> None:
-    """One conversation that cannot begin is held with its error; the others begin."""
+    """One conversation that cannot begin is put off with its error, the others begin; when it can begin, it does."""
     async with stage(database_url) as play:
         await play.happens(order("order.placed"), order("order.placed", "1002", customer="c-9", name="Bob"))
         freja, bob = await play.link(), await play.link("1002", name="Bob")
@@ -316,5 +316,7 @@ async def test_a_moment_that_cannot_be_carried_out_is_set_aside_and_blocks_nobod
             await play.pass_time(timedelta(days=2))
         assert questions_to(freja, ARRIVED) == []
         assert len(questions_to(bob, ARRIVED)) == 1
-        (held,) = [moment for moment in await play.moments() if "failed" in str(moment.reason)]
-        assert held.data["flow"] == "after_delivery"
+        (put_off,) = [moment for moment in await play.moments(state="planned") if "failed" in str(moment.reason)]
+        assert put_off.data["flow"] == "after_delivery"
+        await play.pass_time(timedelta(hours=1))
+        assert len(questions_to(freja, ARRIVED)) == 1
