@@ -416,7 +416,7 @@ class Dispatcher:
     Each channel has places of its own, so that a crowd before Slack keeps no customer waiting.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is handed in at the root, by name
         self,
         database: Database,
         house: House,
@@ -427,14 +427,16 @@ class Dispatcher:
         places: Mapping[str, int] = PLACES,
         lease: timedelta = LEASE,
         on_error: Callable[[Outgoing, Exception], None] = lambda _message, _error: None,
+        on_landed: Callable[[], None] = lambda: None,
     ) -> None:
         """Send through `channels`, at most `places` of each side by side.
 
-        `paces` holds ``telegram``, ``chat`` and ``slack``. `on_error` hears of our own faults.
+        `paces` holds ``telegram``, ``chat`` and ``slack``. `on_error` hears of our own faults; `on_landed` is called
+        when a place is free again, and whatever waited behind in the lane may be due.
         """
         self._database, self._house, self._channels = database, house, channels
         self._now, self._paces, self._places, self._lease = now, paces, places, lease
-        self._on_error = on_error
+        self._on_error, self._on_landed = on_error, on_landed
         self._flying: dict[str, set[asyncio.Task[None]]] = {name: set() for name in channels}
         self._unmarked: list[tuple[Outcome, asyncio.Future[None]]] = []
         self._marking: asyncio.Task[None] | None = None
@@ -461,6 +463,7 @@ class Dispatcher:
             task = asyncio.create_task(self._send_lane(lane))
             flying.add(task)
             task.add_done_callback(flying.discard)
+            task.add_done_callback(lambda _: self._on_landed())
         return seen
 
     @property

@@ -64,6 +64,7 @@ class Program:
                 "slack": Pacer(slack_per_second, burst=3),
             },
             on_error=self._fault,
+            on_landed=self.wake,
         )
         self._stopping = asyncio.Event()
         self._came_in, self._to_send = asyncio.Event(), asyncio.Event()

@@ -122,7 +122,9 @@ def test_a_customers_words_call_nobody():
 
 def test_mentions_of_our_own_survive_and_nothing_else_does():
     """Our way of naming a user becomes a mention; every sign of Slack's own, which anybody may type, is escaped."""
-    assert blocks.mrkdwn("{user:U1} and <@W2>: a < b & <!here>") == "<@U1> and &lt;@W2&gt;: a &lt; b &amp; &lt;!here&gt;"
+    assert (
+        blocks.mrkdwn("{user:U1} and <@W2>: a < b & <!here>") == "<@U1> and &lt;@W2&gt;: a &lt; b &amp; &lt;!here&gt;"
+    )
 
 
 def test_the_longest_telegram_message_is_shown_whole():

@@ -92,8 +92,13 @@ def test_no_mock_library_anywhere() -> None:
                 names = {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
             elif isinstance(node, ast.arg) and node.arg == "mocker":
                 names = {"mock"}
-            elif isinstance(node, ast.Attribute) and node.attr in {"setattr", "setitem"}:
-                # pytest's monkeypatch may set what the process finds (environment, folder), never a name in our code.
+            elif (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr in {"setattr", "setitem"}
+                and not (node.args and isinstance(node.args[0], ast.Name) and node.args[0].id == "sys")
+            ):
+                # pytest's monkeypatch may set what the process finds (environment, folder, stdin), never a name of ours.
                 names = {"mock"}
             if names & banned:
                 found.append(f"{path}:{getattr(node, 'lineno', 0)}")

@@ -1,5 +1,6 @@
 """What outside things may do to the program, and what it may do to itself: nothing is lost, no question is doubled."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -123,9 +124,10 @@ async def test_killed_between_send_and_mark_a_question_is_unknown_and_the_rest_i
                 await bob.wait_for(lambda message: "It left today." in message.text)
                 await play.slack.wait_thread(card, lambda line: "replied to the customer" in line.text)
                 await becomes(lambda: not [each for each in outbox(database, "waiting", "sending") if _on_desk(each)])
-                play.slack.hang_next("chat.postMessage", 1)
+                play.slack.hang_next("chat.postMessage", 2)
                 await cara.send("The dress is torn.")
                 await becomes(lambda: any(each.kind == "card" for each in outbox(database, "sending")))
+                await asyncio.sleep(0.7)  # claimed: now the call reaches Slack, which takes two seconds to act on it
                 process.kill()
                 await process.wait()
         await play.channels["fashion"].wait_for(lambda message: "The dress is torn." in message.plain())

@@ -17,6 +17,7 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 CALL_FAILURES = (SlackClientError, aiohttp.ClientError, TimeoutError, OSError)
 """All that a call may raise."""
 
+CHANNELS_A_PAGE = 1000
 CONNECT_WITHIN = timedelta(seconds=5)
 
 
@@ -32,6 +33,7 @@ class SlackClient(AsyncWebClient):
         # The SDK writes whole messages, customers' words included, to a logger that stands at DEBUG or at no level.
         logger.setLevel(logging.INFO)
         super().__init__(token=token, base_url=api_base, retry_handlers=[], logger=logger)
+        self._ids: dict[str, str] = {}
         self._patience = aiohttp.ClientTimeout(
             total=patience.total_seconds(), sock_connect=CONNECT_WITHIN.total_seconds()
         )
@@ -53,6 +55,24 @@ class SlackClient(AsyncWebClient):
         except AttributeError as error:
             # slack_sdk trips over an answer in plain text, as a proxy or a failing server gives it.
             raise SlackClientError("the answer is no JSON") from error
+
+    async def channel_id(self, channel: str) -> str:
+        """Give the id behind a ``#name``; an id, and a name that Slack does not know, come back as they are.
+
+        A post may name its channel, but an update, a search and a question must have the id.
+        Source: https://docs.slack.dev/reference/methods/chat.update (channel; read 2026-11-22).
+        """
+        if not channel.startswith("#"):
+            return channel
+        if channel not in self._ids:
+            cursor: str | None = ""
+            while cursor is not None and channel not in self._ids:
+                page = await self.conversations_list(
+                    types="public_channel,private_channel", limit=CHANNELS_A_PAGE, cursor=cursor or None
+                )
+                self._ids |= {f"#{each['name']}": each["id"] for each in page.get("channels") or []}
+                cursor = (page.get("response_metadata") or {}).get("next_cursor") or None
+        return self._ids.get(channel, channel)
 
     async def close(self) -> None:
         """End the kept connections; a later call opens new ones."""

@@ -83,6 +83,7 @@ async def _app_token(client: SlackClient, app_token: str) -> Finding:
 async def _channel(client: SlackClient, channel: str, whose: str) -> Finding:
     name = f"Slack channel of {whose}"
     try:
+        channel = await client.channel_id(channel)
         found = (await client.conversations_info(channel=channel))["channel"]
     except CALL_FAILURES as error:
         code = error_code(error)

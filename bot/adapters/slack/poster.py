@@ -5,7 +5,7 @@ send, and whether again, is dispatch's business.
 """
 
 from collections.abc import Awaitable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import timedelta
 from typing import Any
 
@@ -94,6 +94,7 @@ class SlackPoster(Channel):
 
     async def deliver(self, message: Outgoing) -> str:
         """Send a card, a line in a thread or a whisper, and give its ts. See `Channel.deliver` for the errors."""
+        message = replace(message, body={**message.body, "channel": await self._channel_id(message.body)})
         match message.kind:
             case "card":
                 return await self._card(message)
@@ -103,6 +104,13 @@ class SlackPoster(Channel):
                 return await self._whisper(message.body)
             case other:
                 raise DeliveryRefused("invalid", f"nothing of the kind {other!r} goes to Slack")
+
+    async def _channel_id(self, body: Json) -> str:
+        named = _needed(body, "channel")
+        try:
+            return await self._client.channel_id(named)
+        except CALL_FAILURES as error:
+            raise delivery_error(error, is_repeatable=True) from error
 
     async def _card(self, message: Outgoing) -> str:
         body = message.body
