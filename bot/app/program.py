@@ -52,6 +52,8 @@ class Program:
         `flow_files` are watched, if given.
         """
         self.house, self.database, self._translators, self._flow_files = house, database, translators, flow_files
+        self._stopping = asyncio.Event()
+        self._came_in, self._to_send = asyncio.Event(), asyncio.Event()
         shop = house.shop
         self.dispatcher = Dispatcher(
             database,
@@ -64,10 +66,8 @@ class Program:
                 "slack": Pacer(slack_per_second, burst=3),
             },
             on_error=self._fault,
-            on_landed=self.wake,
+            on_landed=self._to_send.set,
         )
-        self._stopping = asyncio.Event()
-        self._came_in, self._to_send = asyncio.Event(), asyncio.Event()
 
     # single steps
 
