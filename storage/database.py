@@ -8,7 +8,7 @@ What a transaction is stands in `storage.unit_of_work`, how the schema comes to 
 import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool, StaticPool
 
 from bot.errors import ConfigurationError
+from storage.duties import Duties, alone_on
 from storage.reports import SqlReports
 from storage.schema import SchemaState, schema_state, silent, upgrade
 from storage.unit_of_work import SqlUnitOfWork, in_transaction
@@ -43,6 +44,18 @@ class SqlDatabase:
         self._engine = engine
         self._readers = readers
         self._executor = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="storage")
+        self.duties = Duties(engine)
+
+    def reserved(self) -> AbstractContextManager[None]:
+        """Keep other programs off a database on which only one may work (a SQLite file), while the block lasts.
+
+        Raises:
+            ConfigurationError: another one is there already.
+        """
+        file = self._engine.url.database
+        if not self.is_alone or not file or file == ":memory:":
+            return nullcontext()
+        return alone_on(Path(file))
 
     @property
     def is_alone(self) -> bool:
@@ -76,6 +89,7 @@ class SqlDatabase:
     def close(self) -> None:
         """Finish what is running, then give up connections and threads. Closing twice is harmless."""
         self._executor.shutdown(wait=True)
+        self.duties.drop_all()
         self._engine.dispose()
         if self._readers is not None:
             self._readers.dispose()

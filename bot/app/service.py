@@ -32,6 +32,10 @@ from bot.settings import Settings
 
 _log = structlog.get_logger("aftersale.app")
 
+POLLING = "telegram-polling"
+LOOK_FOR_DUTY = 2.0
+"""Seconds between looks whether a duty is still ours, or to be had."""
+
 
 @dataclass(slots=True)
 class Service:
@@ -62,6 +66,7 @@ async def open_service(
     async with AsyncExitStack() as stack:
         base = stack.enter_context(open_base(settings, clock=clock, shop=shop, flow_files=flow_files))
         house, database = base.house, base.database
+        stack.enter_context(database.reserved())
         token = _secret(settings.telegram_bot_token)
         bot = await stack.enter_async_context(connect(token, settings.telegram_api_base))
         poster = await stack.enter_async_context(_poster(settings))
@@ -186,11 +191,46 @@ async def _open_telegram(
     introducing = asyncio.create_task(introduce())
     stack.push_async_callback(_cancelled, introducing)
     if settings.telegram_mode == "polling":
-        poller = TelegramPoller(bot, program.commit_all, program.house.clock)
-        watched["Telegram updates"] = lambda: poller.health
-        polling = asyncio.create_task(poller.run())
+        on_duty = _Polling(program, bot)
+        watched["Telegram updates"] = lambda: on_duty.health
+        polling = asyncio.create_task(on_duty.run())
         stack.push_async_callback(_cancelled, polling)
-        stack.push_async_callback(poller.stop)
+
+
+class _Polling:
+    """Polls Telegram while this program has the duty: of several on one database only one may."""
+
+    def __init__(self, program: Program, bot: Bot) -> None:
+        self._program, self._bot = program, bot
+        self._poller: TelegramPoller | None = None
+
+    @property
+    def health(self) -> str | None:
+        """Why it is not well; None while it is, and while another program polls."""
+        return self._poller.health if self._poller else None
+
+    async def run(self) -> None:
+        duties = self._program.database.duties
+        while True:
+            if await self._has_duty():
+                self._poller = TelegramPoller(self._bot, self._program.commit_all, self._program.house.clock)
+                polling = asyncio.create_task(self._poller.run())
+                try:
+                    while await self._has_duty():  # noqa: ASYNC110 - what is awaited happens in the database
+                        await asyncio.sleep(LOOK_FOR_DUTY)
+                finally:
+                    await self._poller.stop()
+                    await polling
+                    self._poller = None
+                    await asyncio.to_thread(duties.drop, POLLING)
+            await asyncio.sleep(LOOK_FOR_DUTY)
+
+    async def _has_duty(self) -> bool:
+        try:
+            return await asyncio.to_thread(self._program.database.duties.hold, POLLING)
+        except Exception:  # noqa: BLE001 - the database is out of reach: nothing could be stored either; look again
+            _log.exception("duty_unknown", duty=POLLING)
+            return False
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:
