@@ -5,12 +5,12 @@ in JSON, and a time within JSON is an ISO text with its offset.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from bot.desk.states import Case, Remedy
-from bot.flows.state import Asked, State
+from bot.flows.state import state_from, state_to
 from bot.ports.records import (
     Conversation,
     Customer,
@@ -98,22 +98,9 @@ def promise_from(row: Fetched) -> Promise:
     return Promise(**row)
 
 
-def state_values(state: State) -> Values:
-    """Lay out where a conversation stands, as JSON."""
-    return asdict(state) | {"asked": [asdict(asked) for asked in state.asked]}
-
-
-def state_from(data: Fetched) -> State:
-    """Read where a conversation stands; fields that a later program added and this one does not know are left out."""
-    known = {each.name for each in fields(State)}
-    values = {name: value for name, value in data.items() if name in known}
-    values["asked"] = tuple(Asked(**asked) for asked in values.get("asked", ()))
-    return State(**values)
-
-
 def conversation_values(conversation: Conversation) -> Values:
     """Lay out a conversation in columns."""
-    return _columns(conversation, state=state_values(conversation.state))
+    return _columns(conversation, state=state_to(conversation.state))
 
 
 def conversation_from(row: Fetched) -> Conversation:

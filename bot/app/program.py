@@ -33,9 +33,9 @@ SLACK_PER_SECOND = 1.0
 
 
 class Program:
-    """The product, put together: it takes in, decides, and sends. `run` keeps it going.
+    """The product, put together: it takes in, decides, and sends.
 
-    `quiet` waits until it rests.
+    `run` keeps it going; `settle` does all that is due at this moment of the clock.
     """
 
     def __init__(
