@@ -9,8 +9,8 @@ from typing import Literal, TypeAlias
 
 CaseStatus: TypeAlias = Literal["open", "claimed", "remedied", "call", "unconfirmed", "confirmed"]
 """``open``: nobody has taken it; ``claimed``: somebody is at it; ``remedied``: the customer is to be asked again;
-``call``: asked
-often enough, a person calls; ``unconfirmed``: the customer stayed silent; ``confirmed``: the customer said that it is
+``call``: asked often enough, a person calls; ``unconfirmed``: the customer stayed silent; ``confirmed``: the customer
+said that it is
 right."""
 
 
@@ -31,10 +31,9 @@ class Remedy:
 class Case:
     """An unhappy reply that a team must put right.
 
-    `said` is the customer's own words (or the label that they tapped), `rung` how high on the ladder it stands (0:
-    the team,
-    1: its lead, 2: the CX owner), `cycle` how often the customer has been asked (from 1). `due_at` is the time of the
-    first answer and `due_reason` says why it is that time. `claimed_by` and `Remedy.by` are Slack user ids.
+    `said` is the customer's own words (or the label that they tapped), `rung` how high on the ladder it stands (0: the
+    team, 1: its lead, 2: the CX owner), `cycle` how often the customer has been asked (from 1). `due_at` is the time
+    of the first answer and `due_reason` says why it is that time. `claimed_by` and `Remedy.by` are Slack user ids.
     """
 
     id: str

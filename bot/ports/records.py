@@ -53,9 +53,8 @@ class Sale:
     """One order of one customer; the object that everything hangs on.
 
     `happened` maps an event type to when it first happened; `stage` is the furthest of them in the lifecycle, which
-    only moves
-    forward. `items` are as the shop sent them: sku, name, quantity, tags, first_use_after. `confirmed_at` is set by the
-    customer's own answer alone.
+    only moves forward. `items` are as the shop sent them: sku, name, quantity, tags, first_use_after. `confirmed_at`
+    is set by the customer's own answer alone.
     """
 
     id: str

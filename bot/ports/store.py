@@ -34,8 +34,8 @@ class UnitOfWork(Protocol):
     commit.
 
     On PostgreSQL `customer(...)` takes a row lock, so every use case that will write loads the customer first: that
-    serialises
-    what happens to one customer and keeps locks in one order. On SQLite the write transaction itself is the lock.
+    serialises what happens to one customer and keeps locks in one order. On SQLite the write transaction itself is the
+    lock.
     """
 
     # customers, sales, promises
