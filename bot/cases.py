@@ -249,10 +249,10 @@ def _carry_out(uow: UnitOfWork, house: House, case: Case, effects: Sequence[Case
                     occurrence = f"{case.id}:{case.cycle}:{len(case.remedies)}"
                     plan_starts(uow, house, sale, on="remedy.done", at=effect.at, occurrence=occurrence, case=case)
             case PlanLadder():
-                key = f"ladder:{case.id}:{case.cycle}:{effect.stage}:{now.isoformat()}"
                 uow.plan(
                     Moment(
-                        key=key,
+                        # Of its own: what a moment ago was stopped under the same words must not stop this one, too.
+                        key=f"ladder:{case.id}:{effect.stage}:{house.new_id()}",
                         kind="ladder",
                         due_at=effect.at,
                         sale_id=case.sale_id,

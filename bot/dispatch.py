@@ -343,7 +343,7 @@ def _refused(uow: UnitOfWork, house: House, message: Outgoing, error: DeliveryRe
     if message.kind in ("card", "thread") and error.reason == "gone" and not message.body.get("anew"):
         uow.put_outgoing(replace(message, state="refused", reason="the card was deleted; it is posted anew"))
         case = uow.case(message.case_id or "")
-        if case is not None:
+        if case is not None and not _comes_anew(uow, case):
             tell_desk(uow, house, case, "card", now, moved_to=case.team, anew=True)
         if case is not None and message.kind == "thread":
             words, mention = message.body["text"], message.body.get("mention")
@@ -398,6 +398,14 @@ def _stands_in(uow: UnitOfWork, case: Case, channel: str) -> bool:
         each.case_id == case.id and each.kind == "card" and each.body.get("channel") == channel
         for each in uow.outgoing_of(case.sale_id)
         if each.state in ("waiting", "sending")
+    )
+
+
+def _comes_anew(uow: UnitOfWork, case: Case) -> bool:
+    """Tell whether the card of a case is about to be posted anew already."""
+    return any(
+        each.case_id == case.id and each.kind == "card" and each.state in ("waiting", "sending") and "anew" in each.body
+        for each in uow.outgoing_of(case.sale_id)
     )
 
 

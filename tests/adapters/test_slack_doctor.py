@@ -43,6 +43,16 @@ async def test_each_fault_of_a_channel_has_its_mend(slack):
     assert not any(found[f"Slack channel of {whose}"].ok for whose in ("old", "elsewhere", "nobody"))
 
 
+async def test_a_channel_given_by_its_name_is_looked_up(slack):
+    """A ``#name`` of shop.yaml is found and shown with its id; one that nobody has is named, with its mend."""
+    found = await look(slack, **{"#wine": "the wine desk", "#whine": "nobody"})
+    known, unknown = found["Slack channel of the wine desk"], found["Slack channel of nobody"]
+    assert (known.ok, known.said) == (True, "the bot is in #wine (C1)")
+    assert unknown.ok is False
+    assert "#whine" in unknown.said
+    assert "shop.yaml" in unknown.mend
+
+
 async def test_missing_permissions_are_named(slack):
     """A scope that the manifest names and the token lacks is named."""
     slack.scopes -= {"users:read"}

@@ -137,6 +137,51 @@ async def test_a_whisper_is_seen_by_one_alone(slack, poster):
     assert slack.channel("C1").messages == []
 
 
+async def test_a_channel_may_be_given_by_its_name(slack, poster):
+    """Card, its update, its repeat, a line and a whisper reach a ``#name``; its id is looked up once."""
+    mikkel = slack.member("Mikkel Dahl")
+    slack.channel("C1", members=[mikkel])
+    ts = await poster.deliver(card_row(channel="#wine"))
+    assert await poster.deliver(card_row(channel="#wine", ts=ts, status="claimed")) == ts
+    assert await poster.deliver(card_row(channel="#wine", attempts=2, status="claimed")) == ts
+    await poster.deliver(row("thread", channel="#wine", thread_ts=ts, text="Claimed"))
+    await poster.deliver(row("whisper", channel="#wine", user=mikkel.id, text="Already claimed"))
+    [message] = slack.channel("C1").messages
+    assert "🟠 CLAIMED" in message.plain()
+    assert [reply.text for reply in slack.thread(message)] == ["Claimed"]
+    assert [each.text for each in mikkel.ephemerals] == ["Already claimed"]
+    assert [call.method for call in slack.calls].count("conversations.list") == 1
+
+
+async def test_a_name_on_a_later_page_and_of_a_private_channel_is_found(slack, poster):
+    """A workspace may have more channels than one page holds, and the bot may be in private ones."""
+    for number in range(1100):
+        slack.channel(f"CX{number}", f"crowd-{number}")
+    slack.channel("CP", "quiet", private=True)
+    await poster.deliver(card_row(channel="#quiet"))
+    assert len(slack.channel("CP").messages) == 1
+    assert [call.method for call in slack.calls].count("conversations.list") == 2
+
+
+async def test_a_name_that_nobody_has_is_a_channel_that_is_gone(slack, poster):
+    """A slip in shop.yaml sends the case to the fallback channel, as an archived channel does."""
+    with pytest.raises(DeliveryRefused) as caught:
+        await poster.deliver(card_row(channel="#whine"))
+    assert caught.value.reason == "channel_gone"
+
+
+async def test_while_names_cannot_be_looked_up_the_message_waits(slack, poster):
+    """Slack is away, or asks to wait: nothing was posted, so it is only delayed."""
+    slack.fail_next("conversations.list", "ratelimited", retry_after=7)
+    with pytest.raises(DeliveryDelayed) as caught:
+        await poster.deliver(card_row(channel="#wine"))
+    assert caught.value.retry_after == timedelta(seconds=7)
+    slack.hang_next("conversations.list", 1.5)
+    with pytest.raises(DeliveryDelayed):
+        await poster.deliver(card_row(channel="#wine"))
+    assert slack.channel("C1").messages == []
+
+
 async def test_being_told_to_wait_is_a_delay_and_is_not_repeated_in_secret(slack, poster):
     """A 429 becomes a delay of the length that Slack names, for this message alone; one call was made."""
     slack.fail_next("chat.postMessage", "ratelimited", retry_after=7)

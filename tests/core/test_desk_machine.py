@@ -241,6 +241,30 @@ def test_further_words_of_the_customer_reach_the_thread_and_call_upon_nobody_the
     assert only(Thread, after(CustomerConfirmed(), CustomerSaid("thank you")).effects).text.endswith("“thank you”")
 
 
+@pytest.mark.parametrize(
+    "asked", [pytest.param((REFUND,), id="remedied"), pytest.param((REFUND, CustomerSilent()), id="unconfirmed")]
+)
+def test_words_after_a_remedy_put_the_case_before_people_again(asked: tuple[CaseEvent, ...]) -> None:
+    """Whether words are a yes is not guessed: open, due anew and watched, in the same cycle and on the same rung."""
+    said_at = NOW + timedelta(days=3)
+    back = decide(after(*asked).case, CustomerSaid("it leaks"), SHOP, said_at)
+    case = back.case
+    assert (case.status, case.cycle, case.rung, case.claimed_by, case.answered_at) == ("open", 1, 0, None, None)
+    assert case.due_at == said_at + timedelta(days=1)
+    assert case.said.endswith("it leaks")
+    assert [effect.stage for effect in back.effects if isinstance(effect, PlanLadder)] == [0, 1]
+    thread = only(Thread, back.effects)
+    assert (thread.mention, "“it leaks”" in thread.text) == (LEAD, True)
+    assert ShowCard() in back.effects
+
+
+def test_a_remedy_for_a_case_that_nobody_confirmed_asks_again() -> None:
+    """Once the question has ended nowhere, the next remedy has one of its own."""
+    again = after(REFUND, CustomerSilent(), RemedyDone(JONAS, "credit", "a voucher"))
+    assert (again.case.status, len(again.case.remedies)) == ("remedied", 2)
+    assert only(PlanReask, again.effects).kind == "credit"
+
+
 def test_handing_over_moves_the_card_and_not_the_due_time() -> None:
     """Another team starts with an unclaimed case and the clock as it stood."""
     moved = after(Claimed(METTE), HandedOver(METTE, "delivery", "broken on the way"))
