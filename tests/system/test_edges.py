@@ -351,6 +351,7 @@ async def test_a_tap_and_the_silence_that_it_ends_lose_nothing_of_each_other(pos
         assert after.state.unhappy
         assert [each.answered for each in after.state.asked] == [True]
         assert (after.state.status, after.state.outcome) == ("finished", "answered")
+        assert after.state.visits == (2 if first == "tap" else 3)  # the step that silence led to is not forgotten
         assert "A person finds out where it is" in freja.last.text
 
 
@@ -716,7 +717,11 @@ async def test_further_words_join_a_case_that_began_without_a_conversation(url: 
         await play.happens(order("order.placed"))
         freja = await play.link(consent="none")
         await play.write(freja, "My bottle is broken")
-        await play.happens(order("order.placed", **DRESS, at=MORNING + timedelta(hours=1)))
+        await play.write(freja, "/start")
+        await play.tap(freja, freja.buttons[0])
+        await play.pass_time(timedelta(hours=1))
+        await play.happens(order("order.placed", **DRESS, at=play.clock.now()))
+        assert "We have your order: a dress" in freja.last.text
         await play.write(freja, "and the second one leaks too")
         assert "and the second one leaks too" in (await play.case()).said
         assert await play.read(lambda uow: uow.cases_of("2002")) == []
