@@ -41,7 +41,7 @@ WEBHOOK_SECRET = "a-secret"
 FAST = 10_000.0
 """Messages a second where a test need not wait for anybody's limits."""
 
-PATIENCE_SECONDS = 8
+PATIENCE_SECONDS = 40
 LOOK_EVERY_SECONDS = 0.004
 ROOT = Path(__file__).parents[2]
 

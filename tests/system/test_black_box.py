@@ -130,7 +130,7 @@ async def running(outside: Outside) -> AsyncIterator[asyncio.subprocess.Process]
             sys.executable, "-m", "bot", "run", env=outside.env, cwd=outside.folder, stdout=sink, stderr=sink
         )
     try:
-        async with asyncio.timeout(20), aiohttp.ClientSession() as session:
+        async with asyncio.timeout(60), aiohttp.ClientSession() as session:
             while True:
                 try:
                     async with session.get(f"{outside.address}/health") as answer:
@@ -141,7 +141,7 @@ async def running(outside: Outside) -> AsyncIterator[asyncio.subprocess.Process]
                 await asyncio.sleep(0.1)
         yield process
         process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(process.wait(), 15) == 0, log.read_text()
+        assert await asyncio.wait_for(process.wait(), 40) == 0, log.read_text()
     finally:
         if process.returncode is None:
             process.kill()
@@ -192,28 +192,28 @@ async def test_a_stranger_with_the_documented_names_gets_the_whole_line(  # noqa
             [link] = [word for line in said.splitlines() for word in line.split() if "t.me/" in word]
             freja = telegram.customer(first_name="Freja", language_code="en")
             await freja.start(link.partition("start=")[2])
-            await freja.wait_for(lambda message: bool(message.buttons))
+            await freja.wait_for(lambda message: bool(message.buttons), timeout=60)
             await freja.tap(freja.buttons[0])
-            question = await freja.wait_for(lambda message: "as we promised" in message.text, timeout=20)
+            question = await freja.wait_for(lambda message: "as we promised" in message.text, timeout=60)
             assert question.text.startswith("Hi Freja! Your two bottles of Barolo")
             await freja.tap("📦 Not here yet")
-            card = await delivery.wait_for(lambda message: "Not here yet" in message.plain(), timeout=20)
+            card = await delivery.wait_for(lambda message: "Not here yet" in message.plain(), timeout=60)
             assert "Delivered before the weekend" in card.plain()
-            await freja.wait_for(lambda message: "A person answers by" in message.text)
+            await freja.wait_for(lambda message: "A person answers by" in message.text, timeout=60)
             await mette.click(card, "Claim")
             await mette.click(card, "Reply to customer")
-            await mette.wait_view()
+            await mette.wait_view(timeout=60)
             await mette.submit(_first_input(mette, "It is here."))
             await mette.submit({})
-            reply = await freja.wait_for(lambda message: "It is here." in message.text, timeout=20)
+            reply = await freja.wait_for(lambda message: "It is here." in message.text, timeout=60)
             assert "Mette" in reply.text
             await mette.click(card, "Remedy done")
-            await mette.wait_view()
+            await mette.wait_view(timeout=60)
             await mette.submit(_remedy(mette))
-            again = await freja.wait_for(lambda message: "Is it right now?" in message.text, timeout=20)
+            again = await freja.wait_for(lambda message: "Is it right now?" in message.text, timeout=60)
             assert "We did: Explanation" in again.text
             await freja.tap("👍 Yes")
-            await delivery.wait_for(lambda message: "🟢" in message.plain(), timeout=20)
+            await delivery.wait_for(lambda message: "🟢" in message.plain(), timeout=60)
         code, said = await outside.command("sale", "show", "1001")
         assert code == 0
         assert "complete" in said.lower()
