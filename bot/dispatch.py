@@ -7,8 +7,10 @@ anything for Slack, an edit) is repeated and says so.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from bot import cases, conversations, guards, retry
 from bot.desk.states import Case
@@ -28,7 +30,7 @@ AT_MOST_ONCE = frozenset({"question", "reminder", "notice", "answer"})
 PLACES: Mapping[str, int] = {"telegram": 256, "slack": 32}
 """How many messages of a channel are on their way side by side."""
 
-MARK_AGAIN = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+MARK_AGAIN = (0.1, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Seconds between attempts to commit what came of messages. After the last, it is settled when their leases end."""
 
 LEASE = timedelta(minutes=2)
@@ -58,11 +60,19 @@ class Outcome:
 
 
 def claim(
-    uow: UnitOfWork, house: House, channel: str, now: datetime, limit: int, lease: timedelta = LEASE
+    uow: UnitOfWork,
+    house: House,
+    channel: str,
+    now: datetime,
+    limit: int,
+    lease: timedelta = LEASE,
+    *,
+    careful: bool = True,
 ) -> tuple[list[Outgoing], int]:
     """Claim messages of a channel that may go now.
 
-    Gives them, ready to send, and how many rows were looked at. A row that spoils is set aside, and stops no other.
+    Gives them, ready to send, and how many rows were looked at. Done `careful`, a row that spoils is set aside and
+    stops no other; otherwise it raises, and all is to be done again with care: quicker where nothing spoils.
     """
     due = uow.due_outgoing(now, limit, channel)
     _read_ahead(uow, due)
@@ -73,10 +83,10 @@ def claim(
         if message.kind == "question" and message.customer_id in asked and not message.body.get("prompted"):
             continue
         try:
-            with uow.savepoint():
+            with uow.savepoint() if careful else nullcontext():
                 prepared = _examine(uow, house, message, now)
         except Exception as error:
-            if uow.is_passing(error):
+            if not careful or uow.is_passing(error):
                 raise
             # Our own fault: the row ends visibly, the others go out.
             uow.put_outgoing(replace(message, state="failed", reason=f"{type(error).__name__}: {error}"))
@@ -463,7 +473,14 @@ class Dispatcher:
         if room <= 0:
             return 0
         now = self._now()
-        ready, seen = await self._database.run(lambda uow: claim(uow, self._house, channel, now, room, self._lease))
+
+        def work(uow: UnitOfWork, *, careful: bool = False) -> tuple[list[Outgoing], int]:
+            return claim(uow, self._house, channel, now, room, self._lease, careful=careful)
+
+        try:
+            ready, seen = await self._database.run(work)
+        except Exception:  # noqa: BLE001 - a row spoils the batch, or the database is away: then this raises as well
+            ready, seen = await self._database.run(partial(work, careful=True))
         lanes: dict[str, list[Outgoing]] = {}
         for message in ready:
             lanes.setdefault(message.lane, []).append(message)
@@ -559,14 +576,15 @@ class Dispatcher:
     async def _commit_marks(self, outcomes: Sequence[Outcome]) -> None:
         """Commit what came of messages; while the database cannot be reached, try again: what was sent was sent."""
 
-        def work(uow: UnitOfWork) -> None:
+        def work(uow: UnitOfWork, *, careful: bool) -> None:
             _read_ahead(uow, [outcome.message for outcome in outcomes])
             for outcome in outcomes:
-                mark_safely(uow, self._house, outcome, self._now())
+                (mark_safely if careful else mark)(uow, self._house, outcome, self._now())
 
-        for pause in MARK_AGAIN:
+        for attempt, pause in enumerate(MARK_AGAIN):
             try:
-                await self._database.run(work)
+                # With care only once something spoiled: a savepoint for each mark costs more than the mark.
+                await self._database.run(partial(work, careful=attempt > 0))
             except Exception as error:  # noqa: BLE001 - whatever ails the database, the marks must not be given up lightly
                 self._on_error(outcomes[0].message, error)
                 await asyncio.sleep(pause)
