@@ -107,8 +107,8 @@ def starts(house: House, sale: Sale, *, on: str, at: datetime, occurrence: str) 
         Start(
             flow=flow.name,
             trigger=trigger,
-            due_at=_after(house, _length(trigger, sale), at),
-            expires_at=_after(house, flow.expires, at),
+            due_at=after(house, _length(trigger, sale), at),
+            expires_at=after(house, flow.expires, at),
             key=_start_key(flow, sale, trigger, occurrence),
         )
         for flow in house.flows.flows.values()
@@ -129,15 +129,11 @@ def _length(trigger: Trigger, sale: Sale) -> Duration:
     return max(told, key=lambda each: (each.span, each.business_days), default=trigger.after)
 
 
-def _after(house: House, duration: Duration, at: datetime) -> datetime:
+def after(house: House, duration: Duration, at: datetime) -> datetime:
+    """Give the moment that lies `duration` after `at`; business days are the shop's."""
     if duration.business_days:
         return house.shop.calendar.add_business_days(at, duration.business_days)
     return at + duration.span
-
-
-def after(house: House, duration: Duration, at: datetime) -> datetime:
-    """Give the moment that lies `duration` after `at`; business days are the shop's."""
-    return _after(house, duration, at)
 
 
 def plan_starts(
