@@ -1,8 +1,12 @@
 """The inbox: what came in and what became of it, within a transaction."""
 
 from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any
 
 from sqlalchemy import bindparam, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.dml import ReturningInsert
 
 from bot.ports.records import Incoming
 from storage.mapping import incoming_from, incoming_values
@@ -18,6 +22,12 @@ _SETTLE = (
 )
 
 
+@cache
+def _receiving(insert: sqlite.Insert | postgresql.Insert) -> ReturningInsert[Any]:
+    """Have it tell which rows were new. Made once: to make it takes longer than to run it."""
+    return insert.returning(_INBOX.c.source, _INBOX.c.key)
+
+
 class InboxStatements(Statements):
     """Implements the part of `bot.ports.store.UnitOfWork` that is about what comes in."""
 
@@ -26,7 +36,7 @@ class InboxStatements(Statements):
         received = list(items)
         if not received:
             return []
-        statement = self._insert_once(_INBOX, "source", "key").returning(_INBOX.c.source, _INBOX.c.key)
+        statement = _receiving(self._insert_once(_INBOX, "source", "key"))
         rows = self._connection.execute(statement, [incoming_values(item) for item in received])
         fresh = {(source, key) for source, key in rows}
         news = []
@@ -52,7 +62,10 @@ class InboxStatements(Statements):
         """Set what became of it; counts an attempt where it failed (also where it stays ``new`` with an error)."""
         failed = state == "failed" or (state == "new" and error is not None)
         self._write(
-            _INBOX, _SETTLE, {"this": incoming_id, "state": state, "error": error, "failures": 1 if failed else 0}
+            _INBOX,
+            _SETTLE,
+            {"this": incoming_id, "state": state, "error": error, "failures": 1 if failed else 0},
+            incoming_id,
         )
 
     def inbox(self, states: Sequence[str], limit: int) -> list[Incoming]:

@@ -84,9 +84,9 @@ class Program:
     async def handle_inbox(self) -> int:
         """Handle a batch of what came in, in one transaction. Gives how many rows."""
         try:
-            return await self.database.run(lambda uow: self._handle(uow, BATCH))
-        except Exception:  # noqa: BLE001 - something in the batch spoils it; below it is found and set aside
-            return await self._handle_one_by_one()
+            return await self.database.run(lambda uow: self._handle(uow, BATCH, careful=False))
+        except Exception:  # noqa: BLE001 - something in the batch spoils it; with more care it is found and set aside
+            return await self._handle_with_care()
 
     async def fire_moments(self) -> int:
         """Do what is due, a batch in one transaction. Gives how many moments."""
@@ -94,7 +94,11 @@ class Program:
 
         def work(uow: UnitOfWork, limit: int) -> int:
             due = uow.due_moments(now, limit)
-            uow.read_ahead(sales={moment.sale_id for moment in due})
+            uow.read_ahead(
+                sales={moment.sale_id for moment in due},
+                keys={moment.key for moment in due if moment.kind == "start"},
+                is_whole=True,
+            )
             for moment in due:
                 conversations.moment_came(uow, self.house, moment, now)
             return len(due)
@@ -188,12 +192,16 @@ class Program:
 
     # what spoils a batch
 
-    def _handle(self, uow: UnitOfWork, limit: int) -> int:
-        now = self.house.clock.now()
+    def _handle(self, uow: UnitOfWork, limit: int, *, careful: bool = True) -> int:
         items = uow.new_incoming(limit)
-        for item in items:
-            inbox.handle(uow, self.house, self._translators, item, now)
+        inbox.handle(uow, self.house, self._translators, items, self.house.clock.now(), careful=careful)
         return len(items)
+
+    async def _handle_with_care(self) -> int:
+        try:
+            return await self.database.run(lambda uow: self._handle(uow, BATCH))
+        except Exception:  # noqa: BLE001 - it is a fault of ours, or the database's: one row after the other
+            return await self._handle_one_by_one()
 
     async def _handle_one_by_one(self) -> int:
         handled = 0
