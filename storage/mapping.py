@@ -7,7 +7,7 @@ in JSON, and a time within JSON is an ISO text with its offset.
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
-from functools import cache
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any, TypeAlias
 
@@ -32,15 +32,15 @@ Fetched: TypeAlias = Mapping[Any, Any]
 """A row as SQLAlchemy gives it: column name to value."""
 
 
-@cache
-def _reader(kind: type) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
+@lru_cache
+def _reader(kind: type[Any]) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
     names = tuple(each.name for each in fields(kind))
     return names, attrgetter(*names)
 
 
 def _columns(record: Any, **laid_out: Any) -> Values:
     """Give every field of a frozen record under its own name, but those in `laid_out` as they are given there."""
-    names, read = _reader(type(record))
+    names, read = _reader(type(record))  # type: ignore[arg-type]  # a class is hashable; its stub says otherwise
     return dict(zip(names, read(record), strict=True)) | laid_out
 
 

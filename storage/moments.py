@@ -37,6 +37,7 @@ _PLAN = {"sqlite": _planning(sqlite.insert(_MOMENTS)), "postgresql": _planning(p
 
 # Both are found by their sale, and a statement for many rows can have no words written into it (`is_any`).
 _HELD_MOMENT = (_MOMENTS.c.sale_id == bindparam("of_sale")) & (_MOMENTS.c.state == "held")
+_AT = bindparam("at", type_=_MOMENTS.c.due_at.type)
 _RELEASE_MOMENTS = (
     update(_MOMENTS)
     .where(_HELD_MOMENT)

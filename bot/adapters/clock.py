@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 _ALPHABET = b"0123456789abcdefghijklmnopqrstuvwxyz"
 _LETTERS = bytes(_ALPHABET[each % len(_ALPHABET)] for each in range(256))
-"""Which letter stands for a random byte. The first four come a little more often: of no use to anybody but in a secret."""
+"""Which letter stands for a random byte. Four come a little more often, which matters for secrets alone."""
 
 
 class SystemClock:

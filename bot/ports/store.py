@@ -12,6 +12,7 @@ from bot.desk.states import Case
 from bot.ports.records import (
     Conversation,
     Customer,
+    InboxSource,
     Incoming,
     LinkToken,
     LogEntry,
@@ -189,10 +190,13 @@ class UnitOfWork(Protocol):
         """Commit what came in; for each item, whether it was new (false: a repeat)."""
 
     def new_incoming(self, limit: int) -> list[Incoming]:
-        """Give what is to be handled, in order of arrival.
+        """Give what is to be handled: staff before customers before orders, of each in order of arrival.
 
-        On PostgreSQL lanes that another process works on are left out.
+        None takes a whole batch while another waits. On PostgreSQL lanes that another process works on are left out.
         """
+
+    def new_among(self, source: InboxSource, keys: Collection[str]) -> list[Incoming]:
+        """Give those rows with one of these keys that are still to be handled, in order of arrival."""
 
     def settle_incoming(self, incoming_id: int, state: str, error: str | None = None) -> None:
         """Set what became of it; counts an attempt where it failed."""
