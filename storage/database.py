@@ -24,6 +24,7 @@ from bot.errors import ConfigurationError
 from storage.duties import Duties, alone_on
 from storage.reports import SqlReports
 from storage.schema import SchemaState, schema_state, silent, upgrade
+from storage.signals import Ear
 from storage.unit_of_work import SqlUnitOfWork, in_transaction
 
 T = TypeVar("T")
@@ -45,6 +46,7 @@ class SqlDatabase:
         self._readers = readers
         self._executor = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="storage")
         self.duties = Duties(engine)
+        self._ears: list[Ear] = []
 
     def reserved(self) -> AbstractContextManager[None]:
         """Keep other programs off a database on which only one may work (a SQLite file), while the block lasts.
@@ -82,12 +84,23 @@ class SqlDatabase:
         """Ask one or more read-only questions from async code, without holding up the loop."""
         return await asyncio.to_thread(question, self.reports())
 
+    def listen(self, heard: Callable[[], None]) -> None:
+        """Have `heard` called, from a thread of storage, whenever another program put something into inbox or outbox.
+
+        Signals may be missed, and mean no more than that it is worth looking. On SQLite there is no other program.
+        """
+        if not self.is_alone:
+            location = self._engine.url
+            self._ears.append(Ear(_postgresql(location, poolclass=NullPool), heard))
+
     def schema_state(self) -> SchemaState:
         """Say whether the schema is ``empty``, ``old``, ``current`` or ``newer`` than this program."""
         return self._read(schema_state)
 
     def close(self) -> None:
         """Finish what is running, then give up connections and threads. Closing twice is harmless."""
+        while self._ears:
+            self._ears.pop().close()
         self._executor.shutdown(wait=True)
         self.duties.drop_all()
         self._engine.dispose()

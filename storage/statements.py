@@ -132,6 +132,8 @@ class Statements:
         self._bare_connection = connection
         self._gathered: dict[Table, list[_Write]] = {}
         self._known = Known()
+        self.has_news = False
+        """Whether something was put into inbox or outbox, of which other programs should hear."""
         self._dialect = connection.dialect.name
         self._has_row_locks = self._dialect == "postgresql"
 

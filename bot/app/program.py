@@ -58,6 +58,10 @@ def _receive(uow: UnitOfWork, items: Sequence[Incoming]) -> list[bool]:
     return uow.receive(items)
 
 
+def _from_outside(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+    loop.call_soon_threadsafe(call)
+
+
 class Program:
     """The product, put together: it takes in, decides, and sends.
 
@@ -211,6 +215,7 @@ class Program:
         if self.database.is_alone:
             # Nobody else can be sending: what is still marked so was left behind by a program that died.
             await self._when_it_works(lambda: self.dispatcher.recover(everything=True))
+        self.database.listen(partial(_from_outside, asyncio.get_running_loop(), self.wake))
         ticker = Ticker(self.tick, interval=interval)
         await self._when_it_works(self.tick)
         ticker.start()
