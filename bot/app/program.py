@@ -28,6 +28,9 @@ BATCH = 100
 """How many rows of the inbox, or moments, one transaction takes."""
 
 
+BATCHES_A_TICK = 20
+"""How many batches of moments one tick does at most."""
+
 ARRIVALS = 1000
 """About how many rows one commit to the inbox takes."""
 
@@ -186,9 +189,13 @@ class Program:
         self._to_send.set()
 
     async def tick(self) -> None:
-        """Do what is due by now, settle what dead senders left, and wake the loops."""
-        while await self.fire_moments() == BATCH:
-            pass
+        """Do what is due by now, settle what dead senders left, and wake the loops.
+
+        Of a flood only a part: the rest is done at the next ticks, and nobody else waits for it meanwhile.
+        """
+        for _ in range(BATCHES_A_TICK):
+            if await self.fire_moments() < BATCH:
+                break
         await self.dispatcher.recover()
         self.reload()
         self.wake()
