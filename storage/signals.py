@@ -9,15 +9,10 @@ import threading
 from collections.abc import Callable
 
 import psycopg
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
-CHANNEL = "aftersale"
-NOTIFY = text("SELECT pg_notify(:channel, '')").bindparams(channel=CHANNEL)
-"""Repeated within one transaction it is one signal, which goes out with the commit.
-
-Source: https://www.postgresql.org/docs/current/sql-notify.html (read 2026-11-25).
-"""
+from storage.statements import CHANNEL
 
 _LOOK_WHETHER_TO_STOP = 0.1
 _CONNECT_AGAIN = 2.0

@@ -18,7 +18,7 @@ from storage.inbox import InboxStatements
 from storage.moments import MomentStatements
 from storage.outbox import OutboxStatements
 from storage.sales import SaleStatements
-from storage.signals import NOTIFY
+from storage.statements import NOTIFY
 
 T = TypeVar("T")
 
