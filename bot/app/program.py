@@ -11,12 +11,12 @@ import structlog
 from bot import conversations, inbox
 from bot.adapters.flow_files import FlowFiles
 from bot.adapters.scheduler import Ticker
-from bot.dispatch import Dispatcher
+from bot.dispatch import Dispatcher, Limits
 from bot.messages import House
-from bot.pacing import Pacer
 from bot.ports.channels import Channel
 from bot.ports.records import Incoming, Outgoing
 from bot.ports.store import UnitOfWork
+from bot.ports.watch import Watch
 from storage.database import SqlDatabase, is_passing
 
 _log = structlog.get_logger("aftersale.app")
@@ -46,6 +46,7 @@ class Program:
         translators: inbox.Translators,
         flow_files: FlowFiles | None = None,
         slack_per_second: float = SLACK_PER_SECOND,
+        watch: Watch | None = None,
     ) -> None:
         """Put it together; nothing moves before `run` or one of the single steps.
 
@@ -60,13 +61,11 @@ class Program:
             house,
             channels,
             now=house.clock.now,
-            paces={
-                "telegram": Pacer(shop.messages_per_second),
-                "chat": Pacer(shop.per_chat_per_second, burst=3),
-                "slack": Pacer(slack_per_second, burst=3),
-            },
+            limits=Limits(shop.messages_per_second, shop.per_chat_per_second, slack_per_second),
             on_error=self._fault,
             on_landed=self._to_send.set,
+            is_passing=is_passing,
+            watch=watch,
         )
 
     # single steps
@@ -154,7 +153,7 @@ class Program:
                 group.create_task(self._loop(self.dispatcher.pump, self._to_send))
         finally:
             await ticker.stop()
-            await self.dispatcher.landed()
+            await self.dispatcher.leave()
 
     def stop(self) -> None:
         """End `run`: nothing new is begun, what is in flight is finished."""

@@ -57,7 +57,7 @@ class AiohttpRequest(BaseRequest):
             session, self._session = self._session, None
             await session.close()
 
-    async def do_request(  # noqa: PLR0913 - the library's own signature
+    async def do_request(
         self,
         url: str,
         method: str,
