@@ -11,6 +11,7 @@ import structlog
 from bot import conversations, inbox
 from bot.adapters.flow_files import FlowFiles
 from bot.adapters.scheduler import Ticker
+from bot.app.sending import SendingDuties
 from bot.dispatch import Dispatcher, Limits
 from bot.messages import House
 from bot.ports.channels import Channel
@@ -145,6 +146,10 @@ class Program:
             # Nobody else can be sending: what is still marked so was left behind by a program that died.
             await self._when_it_works(lambda: self.dispatcher.recover(everything=True))
         ticker = Ticker(self.tick, interval=interval)
+        # Of several programs on one database one sends on a channel: that of which the other side counts the messages.
+        sending = (
+            [] if self.database.is_alone else SendingDuties(self.database.duties, self.dispatcher, self.wake).begin()
+        )
         await self._when_it_works(self.tick)
         ticker.start()
         try:
@@ -154,6 +159,9 @@ class Program:
         finally:
             await ticker.stop()
             await self.dispatcher.leave()
+            for task in sending:
+                task.cancel()
+            await asyncio.gather(*sending, return_exceptions=True)
 
     def stop(self) -> None:
         """End `run`: nothing new is begun, what is in flight is finished."""

@@ -90,6 +90,11 @@ class Dispatcher:
 
     # who may send
 
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The names of the channels that it sends on."""
+        return tuple(self._channels)
+
     def allow(self, channel: str, until: float) -> None:
         """Send on a channel until that time of the event loop's clock, and no longer unless it is said again."""
         self._right_until[channel] = until
@@ -100,8 +105,9 @@ class Dispatcher:
         self._recalled.discard(channel)
         self._turns.send_back(channel, _not_ours)
 
-    def _has_right(self, channel: str) -> bool:
-        return asyncio.get_running_loop().time() < self._right_until.get(channel, float("inf"))
+    def has_right(self, channel: str) -> bool:
+        """Tell whether we may send on a channel at this moment."""
+        return not self._is_leaving and asyncio.get_running_loop().time() < self._right_until.get(channel, float("inf"))
 
     # claiming
 
@@ -155,7 +161,7 @@ class Dispatcher:
         return seen
 
     def _room(self, channel: str, limit: int) -> int:
-        if not self._has_right(channel) or self._turns.is_closed(channel):
+        if not self.has_right(channel) or self._turns.is_closed(channel):
             return 0
         return self._turns.room(channel, min(limit, self._places.get(channel, 1) - len(self._flying[channel])))
 
@@ -241,7 +247,7 @@ class Dispatcher:
         half = self._lease / 2
         is_late = asyncio.get_running_loop().time() - claimed > half.total_seconds()
         is_past = message.lease_until is not None and self._now() > message.lease_until - half
-        return self._has_right(message.channel) and not is_late and not is_past
+        return self.has_right(message.channel) and not is_late and not is_past
 
     # marking
 
