@@ -36,9 +36,9 @@ class Pace:
         while landed and landed[0] <= now - 1:
             landed.popleft()
         crowded = 0.0
-        if len(self._underway) + len(landed) >= self._limit:
+        if len(self._underway) + len(landed) > self._limit:
             started = [at for at in self._underway.values() if at > now - UNDERWAY_SECONDS]
-            over = len(started) + len(landed) - self._limit
+            over = len(started) + len(landed) - self._limit - 1
             if over >= 0:
                 # So many have to be a second past, or never to come.
                 leave = sorted([*(at + 1 for at in landed), *(at + UNDERWAY_SECONDS for at in started)])
