@@ -162,6 +162,11 @@ class Turns:
                 self._demand_open(message)
                 await turn.wait_in(self._line(name, per_second), message.priority)
             self._demand_open(message)
+        except NotYet as error:
+            turn.end()
+            if error.retry_after:
+                self._watch.waited(message.channel, "asked", error.retry_after.total_seconds())
+            raise
         except BaseException:
             turn.end()
             raise
@@ -273,7 +278,6 @@ class Turns:
         if not left:
             del self._closed[way]
             return
-        self._watch.waited(message.channel, "asked", left)
         raise NotYet(self._closed[way][1], wait=timedelta(seconds=left))
 
 

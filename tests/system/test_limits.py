@@ -113,7 +113,6 @@ def dispatcher(
 @asynccontextmanager
 async def pumping(sender: Dispatcher) -> AsyncIterator[None]:
     """Let the dispatcher run as the program lets it; at the end what is on its way lands."""
-
     is_over = asyncio.Event()
 
     async def loop() -> None:
