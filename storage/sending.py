@@ -19,8 +19,9 @@ from sqlalchemy import (
     bindparam,
     case,
     cast,
-    or_,
+    func,
     select,
+    union,
     update,
 )
 from sqlalchemy.dialects import postgresql
@@ -28,7 +29,7 @@ from sqlalchemy.dialects import postgresql
 from bot.ports.records import Arrived, Candidate, Outgoing, Underway
 from storage.outbox import MAY_GO, OutboxStatements
 from storage.packing import ROWS, cell, gathered, names_given, pack_plain, rows_given, unpack
-from storage.statements import LOOK_AHEAD, OUTBOX_LANES
+from storage.statements import LOOK_AHEAD, OUTBOX_LANES, is_any
 from storage.tables import metadata
 
 _OUTBOX = metadata.tables["outbox"]
@@ -50,7 +51,7 @@ _CASE_STATUS = (
 _QUESTION_STATE = (
     select(_QUESTIONS.c.state)
     .where(
-        _QUESTIONS.c.kind == "question",
+        is_any(_QUESTIONS.c.kind, "question"),
         _QUESTIONS.c.conversation_id == _OUTBOX.c.conversation_id,
         _QUESTIONS.c.turn == _OUTBOX.c.turn,
     )
@@ -227,12 +228,15 @@ _STILL_FREE = (
 _UNDERWAY_LOCKED = (
     _UNDERWAY.where(_listed(_OUTBOX.c.id, "postgresql")).order_by(_OUTBOX.c.id).with_for_update(of=_OUTBOX)
 )
+_named = func.unnest(cast(bindparam(ROWS), postgresql.ARRAY(Text))).column_valued("named")
+# Not "this or that", for which no index serves.
 _OWNERS = (
     select(_CUSTOMERS.c.id)
     .where(
-        or_(
-            _listed(_CUSTOMERS.c.id, "postgresql"),
-            _CUSTOMERS.c.id.in_(select(_TALKS.c.customer_id).where(_listed(_TALKS.c.id, "postgresql", "talks"))),
+        _CUSTOMERS.c.id.in_(
+            union(
+                select(_named), select(_TALKS.c.customer_id).where(_listed(_TALKS.c.id, "postgresql", "talks"))
+            ).scalar_subquery()
         )
     )
     .order_by(_CUSTOMERS.c.id)
