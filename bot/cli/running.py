@@ -63,8 +63,8 @@ async def _serve(settings: Settings) -> None:
         with contextlib.suppress(NotImplementedError):  # Windows: Ctrl+C then arrives as KeyboardInterrupt
             loop.add_signal_handler(each, asked_to_stop.set)
     async with open_service(settings) as service:
-        # What was made so far stays for good: to walk over all of it for garbage took 0.14 s at a time, with nothing else
-        # going on meanwhile.
+        # What was made so far stays for good: to walk over all of it for garbage took 0.14 s at a time, and nothing
+        # else went on meanwhile.
         gc.collect()
         gc.freeze()
         shop = service.program.house.shop.name
