@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import importlib
 import signal
 import sys
@@ -62,6 +63,10 @@ async def _serve(settings: Settings) -> None:
         with contextlib.suppress(NotImplementedError):  # Windows: Ctrl+C then arrives as KeyboardInterrupt
             loop.add_signal_handler(each, asked_to_stop.set)
     async with open_service(settings) as service:
+        # What was made so far stays for good: to walk over all of it for garbage took 0.14 s at a time, and nothing
+        # else went on meanwhile.
+        gc.collect()
+        gc.freeze()
         shop = service.program.house.shop.name
         say(f"aftersale {__version__} runs for {shop} at {service.address} ({_ways(settings)}). Ctrl+C stops it.")
         sys.stdout.flush()

@@ -23,6 +23,7 @@ _NO_PREVIEW: Json = {"is_disabled": True}
 # The library's door to the raw API warns of a name that it has a method for; so each is written in a way that only its
 # own rule of spelling turns into Telegram's. Its methods would build and read objects of which nothing is used here.
 _SEND, _EDIT_TEXT, _EDIT_KEYBOARD = "send_Message", "edit_Message_Text", "edit_Message_Reply_Markup"
+_ANSWER_TAP = "answer_Callback_Query"
 # From the best place to cut to the worst.
 _SEAMS = (("\n\n",), ("\n",), (". ", "! ", "? ", "… ", "。"), (" ",))
 _log = logging.getLogger(__name__)
@@ -96,7 +97,7 @@ async def answer_tap(bot: Bot, callback_id: str, text: str | None = None) -> boo
     Source: https://core.telegram.org/bots/api#answercallbackquery
     """
     try:
-        await bot.answer_callback_query(callback_id, text=text)
+        await bot.do_api_request(_ANSWER_TAP, {"callback_query_id": callback_id, "text": text})
     except TelegramError as error:
         _log.debug("a tap was not answered: %s", plain_words(error))
         return False
