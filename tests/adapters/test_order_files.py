@@ -2,14 +2,17 @@
 
 import json
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bot.adapters.order_files import is_utf8, read_order_file
+from bot.adapters.order_files.reading import read_order_file
+from bot.adapters.order_files.spool import spool
 from bot.errors import InputRefused
 
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 HEADER = "id,type,occurred_at,sale_id,customer_id,customer_name,sku,item_name,quantity,tags,promise_text"
 EVENT: dict[str, Any] = {
     "id": "evt-1",
@@ -25,9 +28,16 @@ def write(tmp_path: Path, content: str | bytes, name: str = "orders.csv") -> Pat
     return file
 
 
+def read(file: Path) -> list[tuple[int, dict[str, Any]]]:
+    """Give each event with its line."""
+    with spool() as events:
+        read_order_file(file, events, NOW)
+        return [(each.line, dict(each.payload)) for each in events.new()]
+
+
 def problems_of(file: Path) -> list[tuple[str, str]]:
     with pytest.raises(InputRefused) as refused:
-        read_order_file(file)
+        read(file)
     return refused.value.problems
 
 
@@ -39,7 +49,7 @@ def test_rows_with_the_same_event_id_are_items_of_one_order(tmp_path: Path) -> N
         "e1,order.placed,2026-11-21T10:00:00+01:00,1001,c-7,,B,Glass,,,Before the weekend",
         "e2,order.placed,2026-11-21T11:00:00Z,1002,c-8,Ana,C,Dress,1,,",
     ]
-    events = read_order_file(write(tmp_path, "\n".join(lines)))
+    events = read(write(tmp_path, "\n".join(lines)))
     assert [line for line, _ in events] == [2, 4]
     sale = events[0][1]["sale"]
     assert sale["customer"] == {"id": "c-7", "name": "Holm, Freja"}
@@ -56,7 +66,7 @@ def test_delimiter_and_line_ends_are_recognised(tmp_path: Path, delimiter: str, 
     """Files as spreadsheets of different countries write them are read alike."""
     header = delimiter.join(["type", "occurred_at", "sale_id", "customer_id", "summary"])
     row = delimiter.join(["order.placed", "2026-11-21T10:00:00Z", "1", "c", '"one; two, three"'])
-    ((line, event),) = read_order_file(write(tmp_path, newline.join([header, row, ""])))
+    ((line, event),) = read(write(tmp_path, newline.join([header, row, ""])))
     assert line == 2
     assert event["sale"]["summary"] == "one; two, three"
 
@@ -66,14 +76,16 @@ def test_danish_letters_survive_whatever_the_spreadsheet_wrote(tmp_path: Path, e
     """UTF-8 with and without its mark, and Windows' own text, give the same names."""
     text = "type,occurred_at,sale_id,customer_id,customer_name\norder.placed,2026-11-21T10:00:00Z,1,c,Søren Ærø\n"
     file = write(tmp_path, text.encode(encoding))
-    assert read_order_file(file)[0][1]["sale"]["customer"]["name"] == "Søren Ærø"
-    assert is_utf8(file) is utf8
+    with spool() as events:
+        assert read_order_file(file, events, NOW) is utf8
+        (event,) = events.new()
+    assert event.payload["sale"]["customer"]["name"] == "Søren Ærø"
 
 
 def test_native_names_and_unknown_columns_are_taken(tmp_path: Path) -> None:
     """Dotted names of the native event work as columns, and a shop's own column is kept."""
     lines = ["id,type,occurred_at,sale.id,sale.customer.id,sale.channel", "e,order.placed,2026-11-21T10:00:00Z,1,c,web"]
-    ((_, event),) = read_order_file(write(tmp_path, "\n".join(lines)))
+    ((_, event),) = read(write(tmp_path, "\n".join(lines)))
     assert event["sale"] == {"id": "1", "customer": {"id": "c"}, "channel": "web"}
 
 
@@ -128,8 +140,8 @@ def test_event_without_id_gets_the_same_one_each_time(tmp_path: Path) -> None:
     """Importing twice changes nothing: the id comes from the content, and other content gets another one."""
     header = "type,occurred_at,sale_id,customer_id,sku"
     rows = ["order.placed,2026-11-21T10:00:00Z,1,c,A", "order.placed,2026-11-21T10:00:00Z,2,c,A"]
-    first = read_order_file(write(tmp_path, "\n".join([header, *rows]), "a.csv"))
-    again = read_order_file(write(tmp_path, "\n".join([header, *reversed(rows)]), "b.csv"))
+    first = read(write(tmp_path, "\n".join([header, *rows]), "a.csv"))
+    again = read(write(tmp_path, "\n".join([header, *reversed(rows)]), "b.csv"))
     assert {event["id"] for _, event in first} == {event["id"] for _, event in again}
     assert len({event["id"] for _, event in first}) == 2
 
@@ -138,7 +150,7 @@ def test_rows_without_id_of_one_moment_are_one_event(tmp_path: Path) -> None:
     """Without an id, rows of the same order, type and time are its items, instead of one undoing the other."""
     header = "type,occurred_at,sale_id,customer_id,sku"
     rows = ["order.placed,2026-11-21T10:00:00Z,1,c,A", "order.placed,2026-11-21T10:00:00Z,1,c,B"]
-    ((_, event),) = read_order_file(write(tmp_path, "\n".join([header, *rows])))
+    ((_, event),) = read(write(tmp_path, "\n".join([header, *rows])))
     assert [item["sku"] for item in event["sale"]["items"]] == ["A", "B"]
 
 
@@ -147,9 +159,9 @@ def test_json_lines_and_arrays_give_the_same_events(tmp_path: Path) -> None:
     other = {**EVENT, "id": "evt-2", "gift": True}
     lines = write(tmp_path, json.dumps(EVENT) + "\n\n" + json.dumps(other) + "\n", "orders.jsonl")
     array = write(tmp_path, json.dumps([EVENT, other], indent=1), "orders.json")
-    assert read_order_file(lines) == [(1, EVENT), (3, other)]
-    assert [event for _, event in read_order_file(array)] == [EVENT, other]
-    assert [line for line, _ in read_order_file(array)] == [2, 13]
+    assert read(lines) == [(1, EVENT), (3, other)]
+    assert [event for _, event in read(array)] == [EVENT, other]
+    assert [line for line, _ in read(array)] == [2, 13]
 
 
 @pytest.mark.parametrize(
@@ -193,6 +205,6 @@ def test_hundred_thousand_rows_are_read_in_seconds(tmp_path: Path) -> None:
     )
     file = write(tmp_path, "\n".join([HEADER, *rows]))
     begun = time.perf_counter()
-    assert len(read_order_file(file)) == 100_000
+    assert len(read(file)) == 100_000
     # Six times what it takes, so that a busy machine does not fail it, while a quadratic mistake does.
     assert time.perf_counter() - begun < 20
