@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,8 +32,9 @@ class OrderText:
         self._encoding = _encoding(name, binary)
         self._bytes = binary.tell()
         self._text = io.TextIOWrapper(binary, encoding=self._encoding, newline="")
-        self.head = next((line for line in self.lines() if line.strip()), "").strip()
-        """The first line that is not blank."""
+        self._text.seek(0)
+        self.head = next(filter(None, map(str.strip, iter(partial(self._text.readline, EVENT_MAX_CHARS), ""))), "")
+        """The first line that is not blank, or its beginning."""
         if not self.head:
             raise InputRefused([(name, "is empty")])
 
