@@ -229,7 +229,9 @@ def test_a_bad_item_is_named_by_its_own_row(tmp_path: Path) -> None:
     """Where a later row of an event is wrong, that row is named, not the one with which the event began."""
     header = "id,type,occurred_at,sale_id,customer_id,sku,first_use_after"
     rows = ["e1,order.placed,2026-11-21T10:00:00Z,1,c,A,5d", "e1,,,,,B,5d", "e1,,,,,C,soon"]
-    assert [place for place, _ in problems_of(write(tmp_path, "\n".join([header, *rows])))] == ["line 4, first_use_after"]
+    assert [place for place, _ in problems_of(write(tmp_path, "\n".join([header, *rows])))] == [
+        "line 4, first_use_after"
+    ]
 
 
 def test_an_event_far_ahead_is_named_by_its_line(tmp_path: Path) -> None:
@@ -301,6 +303,11 @@ def test_a_pipe_is_read_like_a_file(tmp_path: Path) -> None:
 def test_a_full_disk_is_told_in_words(tmp_path: Path) -> None:
     """Where the events cannot be put by, it is said what to do about it."""
     file = write(tmp_path, "\n".join(json.dumps({**EVENT, "id": f"evt-{number}"}) for number in range(3_000)))
-    with pytest.raises(FollowUpError, match="set TMPDIR to a folder that has it"), spool() as events:
+    with pytest.raises(FollowUpError, match="set TMPDIR to a folder that has it"):
+        _read_onto_a_full_disk(file)
+
+
+def _read_onto_a_full_disk(file: Path) -> None:
+    with spool() as events:
         events._connection.execute("PRAGMA max_page_count = 20")
         read_order_file(file, events, NOW)
