@@ -13,7 +13,7 @@ SOON = timedelta(days=14)
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is stored about a sale: the record (None: nothing), its customer, and the keys of what was ever planned."""
+    """What is stored: the sale (None: nothing), the keys of what was ever planned for it, and whose it now is."""
 
     sale: Sale | None = None
     customer: Customer | None = None
@@ -50,6 +50,11 @@ class Draft:
     known: Known
     sale: Sale
     _events: list[tuple[str, str, datetime]] = field(default_factory=list)
+
+    @property
+    def customer_id(self) -> str:
+        """Who would be written to."""
+        return self.sale.customer_id if self.known.customer is None else self.known.customer.id
 
     @property
     def is_unlinked(self) -> bool:

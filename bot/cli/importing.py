@@ -150,7 +150,7 @@ def _look_ahead(database: _Shared, house: House, events: Spool, now: datetime, t
             return 0
         outlook = current.outlook(house, now)
         if outlook.due_at is not None:
-            events.expect(current.sale.customer_id, outlook.due_at, is_unlinked=current.is_unlinked)
+            events.expect(current.customer_id, outlook.due_at, is_unlinked=current.is_unlinked)
         return outlook.too_late
 
     while chunk := list(islice(rows, LOOKED_AT)):
@@ -187,10 +187,11 @@ def _standing(uow: UnitOfWork, chunk: Sequence[Spooled]) -> tuple[set[str], dict
 
 def _known(uow: UnitOfWork, sale_id: str, customer_id: str) -> Known:
     sale = uow.sale(sale_id)
-    if sale is None:
-        return Known(customer=uow.customer(customer_id))
-    customer = uow.customer(sale.customer_id) or uow.customer(customer_id)
-    return Known(sale, customer, frozenset(each.key for each in uow.moments_of(sale_id)))
+    customer = uow.customer(customer_id)
+    while customer is not None and customer.extra.get("same_as"):
+        customer = uow.customer(customer.extra["same_as"])
+    planned = frozenset(each.key for each in uow.moments_of(sale_id)) if sale is not None else frozenset()
+    return Known(sale, customer, planned)
 
 
 def _tell_forecast(events: Spool, sales: int, told: Forecast) -> None:

@@ -22,7 +22,7 @@ def read_lines(text: OrderText, problems: Problems) -> Iterator[tuple[int, Event
         if not line.strip():
             continue
         try:
-            event = read_json(line)
+            event = read_json(line.rstrip("\r\n"))
         except InputRefused as error:
             for _, reason in error.problems:
                 problems.add(f"line {number}", f"{reason} (one event per line)")

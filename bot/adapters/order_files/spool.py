@@ -185,7 +185,7 @@ def spool() -> Iterator[Spool]:
     except sqlite3.OperationalError as error:
         if not error.sqlite_errorname.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
             raise
-        mend = "free some, or set TMPDIR to a folder that has it (about three times the size of the file)"
+        mend = "free some, or set TMPDIR to a folder that has it (about four times the size of the file)"
         raise FollowUpError(f"no room for the events while they are checked ({error}) → {mend}") from error
 
 
