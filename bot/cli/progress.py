@@ -34,9 +34,8 @@ def phase(
         clock: seconds that only go forward.
     """
     to = console or stderr()
-    bar = Progress(
-        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[told]}"), console=to, transient=True
-    )
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[told]}"))
+    bar = Progress(*columns, console=to, transient=True, refresh_per_second=4)
     task = bar.add_task(label, total=1.0, told="")
     begun = clock()
     next_line = begun + LINE_EVERY_SECONDS

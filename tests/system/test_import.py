@@ -3,6 +3,7 @@
 import asyncio
 import io
 import os
+import shutil
 import signal
 import sqlite3
 import sys
@@ -49,7 +50,11 @@ async def importing(file: Path, database_url: str, *program: str) -> AsyncIterat
     """Run ``aftersale import FILE --yes`` as a process of its own; it is killed at the end, if it is not over."""
     folder = file.parent
     (folder / "shop.yaml").write_text(example_text(), encoding="utf-8")
-    environment = {**os.environ, "DATABASE_URL": database_url, "PYTHONPATH": str(ROOT)}
+    flows = folder / "flows"
+    flows.mkdir(exist_ok=True)
+    # One is enough here, and to read them is most of what a command does.
+    shutil.copy(ROOT / "bot/flows/library/after_delivery.yaml", flows)
+    environment = {**os.environ, "DATABASE_URL": database_url, "FLOWS_DIR": str(flows), "PYTHONPATH": str(ROOT)}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *(program or ("-m", "bot")),
