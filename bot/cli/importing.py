@@ -46,8 +46,8 @@ LOCK_SECONDS = 0.2
 BREATH_SECONDS = 0.05
 """How long a SQLite file is left to others between two transactions.
 
-Whoever waits for it looks again after at most 25 ms in the first tenth of a second, and so finds it free.
-Source: https://sqlite.org/src/file?name=src/main.c, sqliteDefaultBusyCallback (read 2026-11-25)
+Whoever waits for it looks again after at most 50 ms in the first fifth of a second, and so finds it free in between.
+Source: https://github.com/sqlite/sqlite/blob/master/src/main.c, sqliteDefaultBusyCallback (read 2026-11-25)
 """
 
 NAMED_MAX = 5

@@ -178,7 +178,7 @@ def spool() -> Iterator[Spool]:
         FollowUpError: there is no room for it.
     """
     # A database without a name is a file that nobody else can open, deleted by whatever way the program ends.
-    # Source: https://www.sqlite.org/inmemorydb.html#temp_db (read 2026-11-25)
+    # Source: https://www.sqlite.org/inmemorydb.html (read 2026-11-25)
     try:
         with closing(sqlite3.connect("", isolation_level=None)) as connection:
             yield Spool(connection)
