@@ -66,8 +66,11 @@ class _Reading:
         except InputRefused as error:
             for place, reason in error.problems:
                 self._problems.add(place, reason)
-        self._join()
+        for line in self._spool.overlong(EVENT_MAX_CHARS):
+            reason = f"has more than {EVENT_MAX_CHARS} characters of items and promises in all its rows"
+            self._problems.add(f"line {line}, id", reason)
         self._problems.refuse_if_any()
+        self._join()
         self._spool.close_intake()
 
     def _events(self) -> Iterator[tuple[int, Event]]:
@@ -123,10 +126,6 @@ class _Reading:
     def _join(self) -> None:
         """Put items and promises from later rows into their event."""
         for first, parts in self._spool.parts():
-            if sum(len(text) for texts in parts.values() for text in texts) > EVENT_MAX_CHARS:
-                reason = f"has more than {EVENT_MAX_CHARS} characters of items and promises in all its rows"
-                self._problems.add(f"line {first.line}, id", reason)
-                continue
             event, items, promises = apart(first.payload)
             promises += map(json.loads, parts.get("promises", ()))
             told = {json.dumps(each, sort_keys=True): each for each in promises}

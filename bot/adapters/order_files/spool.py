@@ -32,6 +32,10 @@ _BY_SALE = "SELECT n, line, id, kind, at, sale, customer, payload FROM events OR
 _NEW = """
 SELECT n, line, id, kind, at, sale, customer, payload FROM events WHERE n NOT IN (SELECT n FROM known) ORDER BY n
 """
+_OVERLONG = """
+SELECT line FROM events WHERE n IN (SELECT of_event FROM parts GROUP BY of_event HAVING sum(length(payload)) > ?)
+ORDER BY n
+"""
 _EXPECT = """
 INSERT INTO customers VALUES (?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET due = min(due, excluded.due), unlinked = max(unlinked, excluded.unlinked)
@@ -105,6 +109,10 @@ class Spool:
         """Put by more items or promises (`kind`) of an event; see `parts`."""
         rows = ((n, kind, json.dumps(each, ensure_ascii=False)) for each in parts)
         self._connection.executemany("INSERT INTO parts VALUES (?, ?, ?)", rows)
+
+    def overlong(self, chars_max: int) -> list[int]:
+        """Give the lines where events begin that have longer parts in all than this."""
+        return [row[0] for row in self._connection.execute(_OVERLONG, (chars_max,))]
 
     def parts(self) -> Iterator[tuple[PutBy, dict[str, list[str]]]]:
         """Give each event that has parts, and the JSON of these by their kind."""
