@@ -36,6 +36,11 @@ _OLDEST = {
     for each in BY_URGENCY
 }
 _NEW_AMONG = sought_among(_INBOX.c.key).where(_INBOX.c.source == bindparam("of_source"), _NEW).order_by(_INBOX.c.id)
+_STATES_AMONG = (
+    select(_INBOX.c.key, _INBOX.c.state)
+    .where(_INBOX.c.source == bindparam("of_source"))
+    .where(_INBOX.c.key.in_(bindparam("sought", expanding=True)))
+)
 _THESE = sought_among(_INBOX.c.id).where(_NEW)
 
 
@@ -100,6 +105,11 @@ class InboxStatements(Statements):
         """Give those rows with one of these keys that are still to be handled, in order of arrival."""
         rows = self._all(_NEW_AMONG, of_source=source, sought=sorted(keys)) if keys else []
         return [incoming_from(row) for row in rows]
+
+    def states_among(self, source: InboxSource, keys: Collection[str]) -> dict[str, str]:
+        """Give the state of each thing that came in with one of these keys; those that never came are left out."""
+        rows = self._all(_STATES_AMONG, of_source=source, sought=sorted(keys)) if keys else []
+        return {row["key"]: row["state"] for row in rows}
 
     def settle_incoming(self, incoming_id: int, state: str, error: str | None = None) -> None:
         """Set what became of it; counts an attempt where it failed (also where it stays ``new`` with an error)."""

@@ -169,8 +169,12 @@ def import_(
     dry_run: Annotated[bool, typer.Option("--dry-run/--no-dry-run", help="Only tell what would happen.")] = False,
     yes: _Yes = False,
 ) -> None:
-    """Take in many order events from a file. Tells first whom it would write to; all of it is stored, or nothing."""
-    from bot.cli.intake import import_file
+    """Take in many order events from a file.
+
+    Tells first whom it would write to. A file with any mistake is refused whole. Stopped while it stores, the same
+    command given again goes on from there.
+    """
+    from bot.cli.importing import import_file
 
     import_file(file, dry_run=dry_run, yes=yes)
 

@@ -221,6 +221,9 @@ class UnitOfWork(Protocol):
     def new_among(self, source: InboxSource, keys: Collection[str]) -> list[Incoming]:
         """Give those rows with one of these keys that are still to be handled, in order of arrival."""
 
+    def states_among(self, source: InboxSource, keys: Collection[str]) -> dict[str, str]:
+        """Give the state of each thing that came in with one of these keys; those that never came are left out."""
+
     def settle_incoming(self, incoming_id: int, state: str, error: str | None = None) -> None:
         """Set what became of it; counts an attempt where it failed."""
 
