@@ -71,7 +71,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """One thing that is not as it should be: what (`says`), what to do (`mend`), and how long it may be so (`patience`).
+    """One thing that is not as it should be: what (`says`), what to do (`mend`), how long it may be so (`patience`).
 
     A greater `level` is worse, and worth another word.
     """

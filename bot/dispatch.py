@@ -116,7 +116,7 @@ def _examine(uow: UnitOfWork, house: House, message: Outgoing, now: datetime) ->
 
 def _read_ahead(uow: UnitOfWork, messages: Sequence[Outgoing]) -> None:
     """Read together what the guards and the marks ask for one by one; threads and edits ask for little."""
-    spoken = [each for each in messages if each.kind not in ("system", "edit", "thread", "whisper")]
+    spoken = [each for each in messages if each.kind not in ("system", "edit", "thread", "whisper", "alarm")]
     uow.read_ahead(
         customers={each.customer_id for each in spoken if each.customer_id},
         sales={each.sale_id for each in spoken if each.sale_id},
@@ -146,7 +146,7 @@ def _decide(uow: UnitOfWork, house: House, message: Outgoing, now: datetime) -> 
 
 def _spoken(kind: OutgoingKind) -> guards.MessageKind:
     match kind:
-        case "card" | "thread" | "whisper":
+        case "card" | "thread" | "whisper" | "alarm":
             msg = f"{kind} goes to Slack, not to a customer"
             raise ValueError(msg)
         case _:
@@ -290,7 +290,7 @@ def _sent(uow: UnitOfWork, house: House, message: Outgoing, now: datetime) -> No
     if message.kind == "card" and message.case_id:
         channel = message.body["channel"]
         uow.put_post(Post(message.case_id, channel, message.external or message.body.get("ts") or ""))
-    if message.kind in ("edit", "card", "whisper", "thread"):
+    if message.kind in ("edit", "card", "whisper", "thread", "alarm"):
         return
     note_down(
         uow, now, "message.sent", sale_id=message.sale_id, customer_id=message.customer_id, message=message.kind,
@@ -347,6 +347,9 @@ def _again(
 
 
 def _refused(uow: UnitOfWork, house: House, message: Outgoing, error: DeliveryRefused, now: datetime) -> None:
+    if message.kind == "alarm" and error.reason == "channel_gone":
+        _alarm_falls_back(uow, house, message, error, now)
+        return
     if message.channel == "slack" and error.reason == "channel_gone":
         _fall_back(uow, house, message, error, now)
         return
@@ -397,6 +400,17 @@ def _fall_back(uow: UnitOfWork, house: House, message: Outgoing, error: Delivery
         tell_desk(uow, house, case, "thread", now, text=words, mention=None)
     if message.kind == "thread":
         tell_desk(uow, house, case, "thread", now, text=message.body["text"], mention=message.body.get("mention"))
+
+
+def _alarm_falls_back(uow: UnitOfWork, house: House, message: Outgoing, error: DeliveryRefused, now: datetime) -> None:
+    """The channel for alarms cannot be used: the alarm goes to the fallback channel, or waits until that can be."""
+    channel, fallback = message.body.get("channel"), house.shop.fallback_channel
+    why = f"the channel {channel} for alarms cannot be used: {error}"
+    if channel == fallback:
+        _again(uow, house, message, DeliveryDelayed(why, retry_after=timedelta(minutes=5)), why, now)
+        return
+    body = {"channel": fallback, "text": f"{message.body['text']}\n⚠️ {why}; write another into shop.yaml"}
+    uow.put_outgoing(replace(message, state="waiting", body=body, not_before=now, reason=why, lease_until=None))
 
 
 def _stands_in(uow: UnitOfWork, case: Case, channel: str) -> bool:

@@ -1,9 +1,9 @@
 """When silence is longer than normal: learnt from the shop's own weeks, hour by hour.
 
 Pure: what was seen and `now` in, what was learnt and one decision out. A shop that sells three bottles a day is silent
-every night, and one that sells three a second never is; so nobody sets a number of minutes. For each hour of the week it
-is remembered how long the silence had grown at the most while that hour lasted; a present silence is longer than normal
-once it is three times that. Where too little ever comes to tell, nothing is ever said.
+every night, and one that sells three a second never is; so nobody sets a number of minutes. For each hour of the week
+it is remembered how long the silence had grown at the most while that hour lasted; a present silence is longer than
+normal once it is three times that. Where too little ever comes to tell, nothing is ever said.
 """
 
 import json
@@ -59,7 +59,7 @@ class Habit:
         return Habit(hour, seconds, longest)
 
     def usual(self, hour: int) -> timedelta | None:
-        """Give the longest silence that is usual at this hour of the week, the hours beside it included; None: unknown."""
+        """Give the longest silence usual at this hour of the week, the hours beside it included; None: unknown."""
         if self.longest.get(hour, (0.0, 0))[1] < WEEKS:
             return None
         near = (self.longest.get((hour + off) % _HOURS, (0.0, 0))[0] for off in (-1, 0, 1))

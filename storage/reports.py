@@ -51,7 +51,7 @@ class SqlReports:
         return self._ask(lambda connection: standing.standing(connection, now))
 
     def sales_by_stage(self) -> dict[str, int]:
-        """Give how many sales there are: ``all``, ``linked``, ``asked``, ``answered``, ``confirmed``. Reads them all."""
+        """Give how many sales are ``linked``, ``asked``, ``answered``, ``confirmed``, and ``all``. Reads every one."""
         return self._ask(standing.sales_by_stage)
 
     def arrivals(self, after: int) -> tuple[int, dict[str, datetime]]:

@@ -1,18 +1,31 @@
 """How the queues stand: the questions behind health, figures for Prometheus, alarms and the lists of the commands.
 
-Each is a few seeks in an index, or a walk that ends after a bounded number of rows: however many rows wait, asking costs
-the same. Nothing here locks.
+Each is a few seeks in an index, or a walk that ends after a bounded number of rows: however many rows wait, asking
+costs the same. Nothing here locks.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias, get_args
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, bindparam, column, exists, func, not_, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    column,
+    exists,
+    func,
+    not_,
+    select,
+    text,
+)
 from sqlalchemy import values as rows_of
 from sqlalchemy.types import BigInteger, Text
 
-from bot.ports.records import Incoming, InboxSource, Outgoing
+from bot.ports.records import InboxSource, Incoming, Outgoing
 from bot.ports.standing import CASE_AGES, CaseAge, Standing, TeamCases
 from storage.duties import DUTIES
 from storage.mapping import incoming_from, outgoing_from
@@ -111,9 +124,17 @@ def _open_cases(connection: Connection, now: datetime, up_to: int) -> dict[str, 
     overdue: dict[str, int] = {}
     for team, opened_at, is_overdue in connection.execute(query.where(_OPEN).limit(up_to)):
         ages = by_age.setdefault(team, dict.fromkeys(CASE_AGES, 0))
-        ages[next(age for age, least in reversed(CASE_AGES.items()) if now - opened_at >= least or not least)] += 1
+        ages[_age(now - opened_at)] += 1
         overdue[team] = overdue.get(team, 0) + bool(is_overdue)
     return {team: TeamCases(ages, overdue[team]) for team, ages in by_age.items()}
+
+
+def _age(length: timedelta) -> CaseAge:
+    found: CaseAge = "under_1d"
+    for age, least in CASE_AGES.items():
+        if length >= least:
+            found = age
+    return found
 
 
 def sales_by_stage(connection: Connection) -> dict[str, int]:
@@ -123,7 +144,9 @@ def sales_by_stage(connection: Connection) -> dict[str, int]:
     linked = select(func.count()).select_from(_SALES.join(_CUSTOMERS, _CUSTOMERS.c.id == _SALES.c.customer_id))
     numbers = connection.execute(whole).one()
     known = connection.execute(linked.where(_CUSTOMERS.c.chat_id.is_not(None))).scalar_one()
-    return dict(zip(("all", "linked", "asked", "answered", "confirmed"), (numbers[0], known, *numbers[1:]), strict=True))
+    return dict(
+        zip(("all", "linked", "asked", "answered", "confirmed"), (numbers[0], known, *numbers[1:]), strict=True)
+    )
 
 
 def arrivals(connection: Connection, after: int, up_to: int = COUNTED_UP_TO) -> tuple[int, dict[str, datetime]]:
@@ -206,7 +229,9 @@ def failed_ids(connection: Connection, queue: Queue, after: int, limit: int) -> 
     return list(connection.execute(query.order_by(table.c.id).limit(limit)).scalars())
 
 
-def numbers_in(connection: Connection, queue: Queue, states: Sequence[str], up_to: int = COUNTED_UP_TO) -> dict[str, int]:
+def numbers_in(
+    connection: Connection, queue: Queue, states: Sequence[str], up_to: int = COUNTED_UP_TO
+) -> dict[str, int]:
     """Give how many rows of ``inbox`` or ``outbox`` stand in each of `states`; `up_to` means so many or more."""
     table = _TABLES[queue]
 
