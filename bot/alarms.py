@@ -156,8 +156,8 @@ def _silences(facts: Facts, book: Book, now: datetime) -> Iterator[Sign]:
         still = _is_told(book, key) and silence.heard_at is not None and silence.heard_at <= book[key].since
         if silence.is_longer_than_normal or still:
             length = now - silence.heard_at if silence.heard_at else silence.length
-            usual = f" (usual at this hour: {in_words(silence.usual)} at most)" if silence.usual else ""
-            says = f"nothing has come from {_SOURCES.get(source, source)} for {in_words(length)}{usual}"
+            who = _SOURCES.get(source, source)
+            says = f"nothing has come from {who} for {in_words(length)}, which is longer than normal at this time"
             yield Sign(key, says, _LOOK_AT.get(source, "see whether it still runs"))
 
 

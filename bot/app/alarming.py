@@ -17,7 +17,7 @@ from bot.app.lookout import ALARMS, Lookout
 from bot.messages import House, tell_operator
 from bot.ports.standing import Standing
 from bot.ports.store import UnitOfWork
-from bot.silence import Inbound, hour_of_week, read_inbound, write_inbound
+from bot.silence import Inbound, read_inbound, write_inbound
 from storage.database import SqlDatabase
 
 _log = structlog.get_logger("aftersale.alarms")
@@ -65,13 +65,12 @@ class Alarming:
         unheld = await self._database.read(lambda reports: reports.unheld_duties(self._lookout.duties))
         self._remember(now, standing)
         inbound = await self._listen(now)
-        local = now.astimezone(ZoneInfo(self._house.shop.time_zone))
         facts = Facts(
             unreached=self._lookout.unreached(),
             lags=self._rising(now),
             unheld=unheld,
             failed={"inbox": standing.failed_inbox, "outbox": standing.failed},
-            silences=inbound.silences(now, hour_of_week(local), is_night=self._is_night(local)),
+            silences=inbound.silences(),
         )
         for word in await self._database.run(lambda uow: self._tell(uow, facts, now)):
             _log.warning("alarm", key=word.key, text=word.text)
@@ -115,14 +114,9 @@ class Alarming:
             key.removeprefix("silent:") for key, alarm in book.items() if key.startswith("silent:") and alarm.is_on(now)
         )
         local = now.astimezone(ZoneInfo(self._house.shop.time_zone))
-        self._inbound = known.hearing(now, newest, heard, hour_of_week(local), alarmed=alarmed)
+        self._inbound = known.hearing(local, newest, heard, alarmed=alarmed)
         if self._kept_at is None or now - self._kept_at >= _KEEP_EVERY:
             text = write_inbound(self._inbound)
             await self._database.run(lambda uow: uow.put_note(INBOUND, text))
             self._kept_at = now
         return self._inbound
-
-    def _is_night(self, local: datetime) -> bool:
-        """Tell whether it is the shop's quiet hours on its own clock."""
-        start, end, at = self._house.shop.guards.quiet_from, self._house.shop.guards.quiet_to, local.time()
-        return start <= at < end if start <= end else at >= start or at < end
