@@ -13,17 +13,13 @@ from sqlalchemy import (
     Connection,
     Select,
     Table,
+    Text,
     and_,
-    bindparam,
-    column,
-    exists,
     func,
-    not_,
+    literal,
     select,
     text,
 )
-from sqlalchemy import values as rows_of
-from sqlalchemy.types import BigInteger, Text
 
 from bot.ports.records import InboxSource, Incoming, Outgoing
 from bot.ports.standing import CASE_AGES, CaseAge, Standing, TeamCases
@@ -38,6 +34,8 @@ COUNTED_UP_TO = 10_000
 """Where counting ends: whoever has so many waiting need not know how many exactly, and is told in a millisecond."""
 
 CHANNELS = ("telegram", "slack")
+TROUBLE = ("unknown", "failed", "held")
+"""States of messages that wait for somebody, in the order of the index that holds them."""
 
 _SALES = metadata.tables["sales"]
 _CUSTOMERS = metadata.tables["customers"]
@@ -50,6 +48,13 @@ _NOTES = metadata.tables["notes"]
 _TABLES: Mapping[Queue, Table] = {"inbox": _INBOX, "outbox": _OUTBOX}
 _NEW = is_any(_INBOX.c.state, "new")
 _WAITING = is_any(_OUTBOX.c.state, "waiting")
+_UNHELD = text(
+    "SELECT asked.duty FROM unnest(CAST(:duties AS text[])) AS asked (duty) WHERE NOT EXISTS ("
+    " SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    " AND ((CAST(classid AS bigint) << 32) | CAST(objid AS bigint))"
+    " = hashtextextended(asked.duty, CAST(:namespace AS bigint)))"
+)
 _OPEN = text("status NOT IN ('confirmed', 'unconfirmed')")
 """In the very words of the partial index, which is used only where the database sees its own condition."""
 
@@ -171,13 +176,8 @@ def unheld_duties(connection: Connection, duties: Sequence[str]) -> list[str]:
     """
     if connection.dialect.name != "postgresql" or not duties:
         return []
-    asked = rows_of(column("duty", Text), name="asked").data([(duty,) for duty in duties])
-    locks = text(
-        "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1"
-        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-        " AND ((classid::bigint << 32) | objid::bigint) = hashtextextended(asked.duty, :namespace)"
-    ).bindparams(bindparam("namespace", DUTIES, BigInteger))
-    return [duty for (duty,) in connection.execute(select(asked.c.duty).where(not_(exists(locks))))]
+    unheld = set(connection.execute(_UNHELD, {"duties": list(duties), "namespace": DUTIES}).scalars())
+    return [duty for duty in duties if duty in unheld]
 
 
 def note(connection: Connection, key: str) -> str | None:
@@ -197,9 +197,23 @@ def messages_in(connection: Connection, states: Sequence[str], limit: int) -> li
         if room > 0 and state == "waiting":
             found += _waiting(connection, room)
         elif room > 0:
-            query = select(_OUTBOX).where(is_any(_OUTBOX.c.state, state)).order_by(_OUTBOX.c.id).limit(room)
+            query = _in_order(connection, select(_OUTBOX), state).limit(room)
             found += [outgoing_from(row) for row in connection.execute(query).mappings()]
     return found
+
+
+def _in_order(connection: Connection, query: Select[Any], state: str) -> Select[Any]:
+    """Ask for the messages in one state, oldest first; those in trouble by the index that holds nothing else.
+
+    PostgreSQL would rather walk along all messages that were ever sent: it expects to meet one in trouble soon, because
+    they are many; but they are also the newest. Where the state is a range to it, the walk along the ids is no order.
+    SQLite finds the index by itself, but only by the plain word.
+    """
+    if state not in TROUBLE or connection.dialect.name != "postgresql":
+        return query.where(is_any(_OUTBOX.c.state, state)).order_by(_OUTBOX.c.id)
+    this = literal(state, Text, literal_execute=True)
+    in_trouble = query.where(is_any(_OUTBOX.c.state, *TROUBLE), _OUTBOX.c.state >= this, _OUTBOX.c.state <= this)
+    return in_trouble.order_by(_OUTBOX.c.state, _OUTBOX.c.id)
 
 
 def _waiting(connection: Connection, limit: int) -> list[Outgoing]:
@@ -225,8 +239,9 @@ def incoming_in(connection: Connection, states: Sequence[str], limit: int) -> li
 def failed_ids(connection: Connection, queue: Queue, after: int, limit: int) -> list[int]:
     """Give the next `limit` ids beyond `after` of what failed in ``inbox`` or ``outbox``."""
     table = _TABLES[queue]
-    query = select(table.c.id).where(is_any(table.c.state, "failed"), table.c.id > after)
-    return list(connection.execute(query.order_by(table.c.id).limit(limit)).scalars())
+    query = select(table.c.id).where(table.c.id > after).limit(limit)
+    failed = query.where(is_any(table.c.state, "failed")).order_by(table.c.id)
+    return list(connection.execute(_in_order(connection, query, "failed") if queue == "outbox" else failed).scalars())
 
 
 def numbers_in(
