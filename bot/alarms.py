@@ -142,8 +142,11 @@ def _unheld(facts: Facts) -> Iterator[Sign]:
 
 
 def _lags(facts: Facts, book: Book) -> Iterator[Sign]:
+    away = {name.partition(" ")[0].lower() for name in facts.unreached}
     for queue, lag in facts.lags.items():
         key = f"lag:{queue}"
+        if queue.startswith("outbox") and any(service in queue for service in away):
+            continue  # what waits for a service that is away waits for a reason, which is told already
         if lag.is_too_long or (_is_told(book, key) and lag.now >= LAG_OVER):
             says = f"the {queue} lags {in_words(lag.now)} behind, and more and more"
             mend = "look at /health and the log; aftersale inbox list and outbox list show what waits, and why"

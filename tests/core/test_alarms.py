@@ -138,6 +138,13 @@ def test_a_queue_is_an_alarm_only_while_it_grows() -> None:
     assert ended.startswith("✅ Resolved after")
 
 
+def test_what_waits_for_a_service_that_is_away_is_no_alarm_of_its_own() -> None:
+    """Slack is away, so its messages wait: one alarm, not two; a queue of Telegram's has nothing to do with it."""
+    long = Lag(timedelta(hours=1), timedelta(minutes=50))
+    facts = Facts(unreached={"Slack": "not connected"}, lags={"outbox (slack)": long, "outbox (telegram)": long})
+    assert [sign.key for sign in signs(facts, {}, NOW)] == ["unreached:Slack", "lag:outbox (telegram)"]
+
+
 def test_a_duty_without_a_holder_is_a_problem_after_a_minute() -> None:
     """While a duty changes hands nothing is said; after that everybody must know."""
     told = Told()
