@@ -261,6 +261,41 @@ async def test_health_that_cannot_be_told_is_not_ready() -> None:
     assert "inner" not in answer.text
 
 
+async def test_live_asks_nobody_and_ready_only_whether_calls_can_be_taken() -> None:
+    """A supervisor is told that it lives whatever is wrong; a load balancer only what concerns calls, in plain words."""
+    asked: list[str] = []
+
+    async def ill() -> dict[str, Any]:
+        asked.append("health")
+        return {"ready": False, "problems": ["Telegram does not answer"]}
+
+    async def away() -> str | None:
+        asked.append("ready")
+        return "the database does not answer"
+
+    async with client_for(Inbox(), health=ill, why_not_ready=away) as client:
+        live, ready = await client.get("/health/live"), await client.get("/health/ready")
+    async with client_for(Inbox(), health=ill) as client:
+        still = await client.get("/health/ready")
+    assert (live.status_code, live.text) == (200, "live\n")
+    assert (ready.status_code, ready.text) == (503, "not ready: the database does not answer\n")
+    assert (still.status_code, still.text) == (200, "ready\n")
+    assert asked == ["ready"]
+
+
+async def test_metrics_are_looked_at_before_they_are_shown() -> None:
+    """What is shown is of this moment: whoever asks makes the program look first."""
+    registry = CollectorRegistry()
+    looks = Counter("aftersale_looks", "Looks", registry=registry)
+
+    async def look() -> None:
+        looks.inc()
+
+    async with client_for(Inbox(), metrics=registry, look=look) as client:
+        assert "aftersale_looks_total 1.0" in (await client.get("/metrics")).text
+        assert "aftersale_looks_total 2.0" in (await client.get("/metrics")).text
+
+
 async def test_metrics_show_the_registry_that_was_given() -> None:
     """What others count is shown in Prometheus' own form."""
     registry = CollectorRegistry()
