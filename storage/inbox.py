@@ -71,6 +71,7 @@ class InboxStatements(Statements):
         statement = _receiving(self._insert_once(_INBOX, "source", "key"))
         rows = self._connection.execute(statement, [incoming_values(item) for item in received])
         fresh = {(source, key) for source, key in rows}
+        self.has_news = self.has_news or bool(fresh)
         news = []
         for item in received:
             news.append((item.source, item.key) in fresh)

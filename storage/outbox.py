@@ -65,6 +65,7 @@ class OutboxStatements(Statements):
     def send(self, message: Outgoing) -> None:
         """Put a message into the outbox; the same key again changes nothing."""
         self._add_once(_OUTBOX, outgoing_values(message), "key", about=message.sale_id or message.lane)
+        self.has_news = True
         if message.kind in ("question", "reminder"):
             self._known.asks_of.pop(message.sale_id or "", None)
 

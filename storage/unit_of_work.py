@@ -18,6 +18,7 @@ from storage.inbox import InboxStatements
 from storage.moments import MomentStatements
 from storage.outbox import OutboxStatements
 from storage.sales import SaleStatements
+from storage.statements import NOTIFY
 
 T = TypeVar("T")
 
@@ -95,6 +96,8 @@ def in_transaction(engine: Engine, work: Callable[[SqlUnitOfWork], T]) -> T:
                 unit = SqlUnitOfWork(connection)
                 result = work(unit)
                 unit.flush()
+                if unit.has_news and engine.dialect.name == "postgresql":
+                    connection.execute(NOTIFY)
                 return result
         except DBAPIError as error:
             if attempt == ATTEMPTS or not _was_overtaken(error):

@@ -29,6 +29,9 @@ BATCH = 100
 """How many rows of the inbox, or moments, one transaction takes."""
 
 
+BATCHES_A_TICK = 20
+"""How many batches of moments one tick does at most."""
+
 ARRIVALS = 1000
 """About how many rows one commit to the inbox takes."""
 
@@ -57,6 +60,10 @@ class _Arrival:
 
 def _receive(uow: UnitOfWork, items: Sequence[Incoming]) -> list[bool]:
     return uow.receive(items)
+
+
+def _from_outside(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+    loop.call_soon_threadsafe(call)
 
 
 class Program:
@@ -192,9 +199,13 @@ class Program:
         self._to_send.set()
 
     async def tick(self) -> None:
-        """Do what is due by now, settle what dead senders left, and wake the loops."""
-        while await self.fire_moments() == BATCH:
-            pass
+        """Do what is due by now, settle what dead senders left, and wake the loops.
+
+        Of a flood only a part: the rest is done at the next ticks, and nobody else waits for it meanwhile.
+        """
+        for _ in range(BATCHES_A_TICK):
+            if await self.fire_moments() < BATCH:
+                break
         await self.dispatcher.recover()
         self.reload()
         self.wake()
@@ -221,6 +232,7 @@ class Program:
         if self.database.is_alone:
             # Nobody else can be sending: what is still marked so was left behind by a program that died.
             await self._when_it_works(lambda: self.dispatcher.recover(everything=True))
+        self.database.listen(partial(_from_outside, asyncio.get_running_loop(), self.wake))
         ticker = Ticker(self.tick, interval=interval)
         await self._when_it_works(self.tick)
         ticker.start()

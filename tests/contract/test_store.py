@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -848,6 +850,27 @@ def postgres(postgresql_url: str) -> Iterator[SqlDatabase]:
     opened = open_database(postgresql_url)
     yield opened
     opened.close()
+
+
+def test_other_programs_hear_at_once_of_what_came_in_or_is_to_go_out(
+    postgres: SqlDatabase, postgresql_url: str
+) -> None:
+    """Proves that a reply taken in by one program need not wait for the tick of the one that sends."""
+    other = open_database(postgresql_url)
+    heard: queue.Queue[str] = queue.Queue()
+    try:
+        other.listen(lambda: heard.put("look"))
+        heard.get(timeout=20)  # it listens
+        postgres.run_now(sending(outgoing("1")))
+        heard.get(timeout=20)
+        postgres.run_now(lambda unit: unit.receive([incoming("1")]))
+        heard.get(timeout=20)
+        postgres.run_now(lambda unit: unit.receive([incoming("1")]))
+        postgres.run_now(put_freja)
+        time.sleep(0.2)
+        assert heard.empty()
+    finally:
+        other.close()
 
 
 def test_second_program_gets_other_moments_without_waiting(postgres: SqlDatabase, postgresql_url: str) -> None:
