@@ -14,9 +14,9 @@ import structlog
 from bot import conversations, inbox
 from bot.adapters.flow_files import FlowFiles
 from bot.adapters.scheduler import Ticker
-from bot.dispatch import Dispatcher
+from bot.app.sending import SendingDuties
+from bot.dispatch import Dispatcher, Limits
 from bot.messages import House
-from bot.pacing import Pacer
 from bot.ports.channels import Channel
 from bot.ports.records import Incoming, Outgoing
 from bot.ports.store import UnitOfWork
@@ -98,13 +98,11 @@ class Program:
             house,
             channels,
             now=house.clock.now,
-            paces={
-                "telegram": Pacer(shop.messages_per_second),
-                "chat": Pacer(shop.per_chat_per_second, burst=3),
-                "slack": Pacer(slack_per_second, burst=3),
-            },
+            limits=Limits(shop.messages_per_second, shop.per_chat_per_second, slack_per_second),
             on_error=self._fault,
             on_landed=self._to_send.set,
+            is_passing=is_passing,
+            watch=watch,
         )
 
     # single steps
@@ -234,6 +232,10 @@ class Program:
             await self._when_it_works(lambda: self.dispatcher.recover(everything=True))
         self.database.listen(partial(_from_outside, asyncio.get_running_loop(), self.wake))
         ticker = Ticker(self.tick, interval=interval)
+        # Of several programs on one database one sends on a channel: that of which the other side counts the messages.
+        sending = (
+            [] if self.database.is_alone else SendingDuties(self.database.duties, self.dispatcher, self.wake).begin()
+        )
         await self._when_it_works(self.tick)
         ticker.start()
         try:
@@ -242,7 +244,10 @@ class Program:
                 group.create_task(self._loop(self.dispatcher.pump, self._to_send))
         finally:
             await ticker.stop()
-            await self.dispatcher.landed()
+            await self.dispatcher.leave()
+            for task in sending:
+                task.cancel()
+            await asyncio.gather(*sending, return_exceptions=True)
 
     def stop(self) -> None:
         """End `run`: nothing new is begun, what is in flight is finished."""

@@ -28,6 +28,7 @@ from bot.app.alarming import LOOK_EVERY, Alarming
 from bot.app.base import USERNAME, open_base
 from bot.app.lookout import Lookout, Pulse, Watched
 from bot.app.program import SLACK_PER_SECOND, Program
+from bot.app.sending import duty_of
 from bot.desk.shop import Shop
 from bot.errors import FollowUpError
 from bot.ports.channels import Channel, Clock
@@ -87,6 +88,8 @@ async def open_service(
         watched = lookout.watched
         for channel in channels:
             watched[f"{channel.capitalize()} sending"] = partial(pulse.why, channel)
+            if not database.is_alone:
+                lookout.duties.append(duty_of(channel))
         slack_http = None
         if settings.slack_mode == "http":
             slack_http = http_handler(slack)
