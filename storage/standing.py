@@ -11,10 +11,13 @@ from typing import Any, Literal, TypeAlias, get_args
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Integer,
+    ScalarSelect,
     Select,
     Table,
     Text,
     and_,
+    bindparam,
     func,
     literal,
     select,
@@ -59,75 +62,98 @@ _OPEN = text("status NOT IN ('confirmed', 'unconfirmed')")
 """In the very words of the partial index, which is used only where the database sees its own condition."""
 
 
+def _number(query: Select[Any]) -> ScalarSelect[int]:
+    """Count what `query` finds, up to the parameter ``up_to``."""
+    bounded = query.limit(bindparam("up_to", type_=Integer)).subquery()
+    return select(func.count()).select_from(bounded).scalar_subquery()
+
+
+def _new_of(source: str) -> ColumnElement[bool]:
+    return and_(_NEW, is_any(_INBOX.c.source, source))
+
+
+def _oldest_of(source: str) -> ScalarSelect[Any]:
+    first = select(func.min(_INBOX.c.id)).where(_new_of(source)).scalar_subquery()
+    return select(_INBOX.c.received_at).where(_INBOX.c.id == first).scalar_subquery()
+
+
+# Made once and asked in one go each: to make a statement, and to send it, takes longer than what it asks for.
+_SOURCES: tuple[InboxSource, ...] = get_args(InboxSource)
+_WHOLE = select(
+    *(_number(select(_INBOX.c.id).where(_new_of(source))).label(f"new_{source}") for source in _SOURCES),
+    *(_oldest_of(source).label(f"oldest_{source}") for source in _SOURCES),
+    _number(select(_INBOX.c.id).where(is_any(_INBOX.c.state, "failed"))).label("failed_inbox"),
+    *(
+        _number(select(_OUTBOX.c.id).where(is_any(_OUTBOX.c.state, state))).label(state)
+        for state in ("sending", "unknown", "failed", "held")
+    ),
+    select(func.min(_MOMENTS.c.due_at)).where(is_any(_MOMENTS.c.state, "planned")).scalar_subquery().label("moment"),
+    _number(select(_SALES.c.id)).label("sales"),
+)
+_WAITS = and_(_WAITING, _OUTBOX.c.channel == bindparam("of_channel"), _OUTBOX.c.priority == bindparam("of_priority"))
+_WAITING_OF = select(
+    _number(select(_OUTBOX.c.id).where(_WAITS, _OUTBOX.c.not_before <= bindparam("now"))).label("due"),
+    _number(select(_OUTBOX.c.id).where(_WAITS, _OUTBOX.c.not_before > bindparam("now"))).label("later"),
+    select(func.min(_OUTBOX.c.not_before)).where(_WAITS).scalar_subquery().label("first"),
+)
+_NEXT_PRIORITY = select(func.min(_OUTBOX.c.priority)).where(
+    _WAITING, _OUTBOX.c.channel == bindparam("of_channel"), _OUTBOX.c.priority > bindparam("beyond")
+)
+_AWAITED = and_(_CASES.c.answered_at.is_(None), _CASES.c.status.in_(["open", "claimed", "call"]))
+_OPEN_CASES = (
+    select(_CASES.c.team, _CASES.c.opened_at, and_(_AWAITED, _CASES.c.due_at < bindparam("now")).label("is_overdue"))
+    .where(_OPEN)
+    .limit(bindparam("up_to", type_=Integer))
+)
+
+
 def standing(connection: Connection, now: datetime, up_to: int = COUNTED_UP_TO) -> Standing:
     """Give how things stand; no number is counted beyond `up_to`."""
-
-    def number(query: Select[Any]) -> int:
-        bounded = query.limit(up_to).subquery()
-        return int(connection.execute(select(func.count()).select_from(bounded)).scalar_one())
-
-    def messages(state: str) -> int:
-        return number(select(_OUTBOX.c.id).where(is_any(_OUTBOX.c.state, state)))
-
-    due: dict[str, int] = {}
-    later: dict[str, int] = {}
+    due, later = dict.fromkeys(CHANNELS, 0), dict.fromkeys(CHANNELS, 0)
     oldest: dict[str, datetime] = {}
     for channel, priority in _waiting_priorities(connection):
-        waits = and_(_WAITING, _OUTBOX.c.channel == channel, _OUTBOX.c.priority == priority)
-        ready = and_(waits, _OUTBOX.c.not_before <= now)
-        due[channel] = min(due.get(channel, 0) + number(select(_OUTBOX.c.id).where(ready)), up_to)
-        future = and_(waits, _OUTBOX.c.not_before > now)
-        later[channel] = min(later.get(channel, 0) + number(select(_OUTBOX.c.id).where(future)), up_to)
-        first = connection.execute(select(func.min(_OUTBOX.c.not_before)).where(waits)).scalar_one()
-        if first is not None and first <= now:
-            oldest[channel] = min(first, oldest.get(channel, first))
-    inbox_oldest = {source: at for source in get_args(InboxSource) if (at := _oldest_new(connection, source))}
-    moment = connection.execute(select(func.min(_MOMENTS.c.due_at)).where(is_any(_MOMENTS.c.state, "planned")))
+        asked = {"of_channel": channel, "of_priority": priority, "now": now, "up_to": up_to}
+        waiting = connection.execute(_WAITING_OF, asked).one()
+        due[channel] = min(due[channel] + waiting.due, up_to)
+        later[channel] = min(later[channel] + waiting.later, up_to)
+        if waiting.first is not None and waiting.first <= now:
+            oldest[channel] = min(waiting.first, oldest.get(channel, waiting.first))
+    found = connection.execute(_WHOLE, {"up_to": up_to}).mappings().one()
     return Standing(
         at=now,
         counted_up_to=up_to,
-        new_inbox={
-            source: number(select(_INBOX.c.id).where(_NEW, _INBOX.c.source == source)) for source in inbox_oldest
-        },
-        inbox_oldest=inbox_oldest,
-        failed_inbox=number(select(_INBOX.c.id).where(is_any(_INBOX.c.state, "failed"))),
+        new_inbox={source: found[f"new_{source}"] for source in _SOURCES},
+        inbox_oldest={source: found[f"oldest_{source}"] for source in _SOURCES if found[f"oldest_{source}"]},
+        failed_inbox=found["failed_inbox"],
         due=due,
         later=later,
         due_oldest=oldest,
-        sending=messages("sending"),
-        unknown=messages("unknown"),
-        failed=messages("failed"),
-        held=messages("held"),
-        moment_oldest=moment.scalar_one(),
+        sending=found["sending"],
+        unknown=found["unknown"],
+        failed=found["failed"],
+        held=found["held"],
+        moment_oldest=found["moment"],
         cases=_open_cases(connection, now, up_to),
-        sales=number(select(_SALES.c.id)),
+        sales=found["sales"],
     )
 
 
-def _waiting_priorities(connection: Connection, channels: Sequence[str] = CHANNELS) -> Iterator[tuple[str, int]]:
+def _waiting_priorities(connection: Connection) -> Iterator[tuple[str, int]]:
     """Give channel and priority of what waits; one seek in the index for each."""
-    for channel in channels:
-        smallest = select(func.min(_OUTBOX.c.priority)).where(_WAITING, _OUTBOX.c.channel == channel)
-        priority = connection.execute(smallest).scalar_one()
-        while priority is not None:
+    for channel in CHANNELS:
+        priority = -1
+        while True:
+            asked = {"of_channel": channel, "beyond": priority}
+            priority = connection.execute(_NEXT_PRIORITY, asked).scalar_one()
+            if priority is None:
+                break
             yield channel, priority
-            priority = connection.execute(smallest.where(_OUTBOX.c.priority > priority)).scalar_one()
-
-
-def _oldest_new(connection: Connection, source: str) -> datetime | None:
-    first = select(func.min(_INBOX.c.id)).where(_NEW, _INBOX.c.source == source).scalar_subquery()
-    at: datetime | None = connection.execute(
-        select(_INBOX.c.received_at).where(_INBOX.c.id == first)
-    ).scalar_one_or_none()
-    return at
 
 
 def _open_cases(connection: Connection, now: datetime, up_to: int) -> dict[str, TeamCases]:
-    awaited = and_(_CASES.c.answered_at.is_(None), _CASES.c.status.in_(["open", "claimed", "call"]))
-    query = select(_CASES.c.team, _CASES.c.opened_at, and_(awaited, _CASES.c.due_at < now).label("is_overdue"))
     by_age: dict[str, dict[CaseAge, int]] = {}
     overdue: dict[str, int] = {}
-    for team, opened_at, is_overdue in connection.execute(query.where(_OPEN).limit(up_to)):
+    for team, opened_at, is_overdue in connection.execute(_OPEN_CASES, {"now": now, "up_to": up_to}):
         ages = by_age.setdefault(team, dict.fromkeys(CASE_AGES, 0))
         ages[_age(now - opened_at)] += 1
         overdue[team] = overdue.get(team, 0) + bool(is_overdue)

@@ -237,6 +237,26 @@ class _Server(uvicorn.Server):
         yield
 
 
+def listen(host: str, port: int) -> socket.socket:
+    """Give a socket that listens, whose connections send what they are given at once.
+
+    An answer is written in two parts. Without this, the second waits until the other side has confirmed the first,
+    which it does 40 ms later. asyncio sees to that only where it has made the socket itself.
+    Source: https://man7.org/linux/man-pages/man7/tcp.7.html (TCP_NODELAY, inherited at accept; read 2026-11-25).
+
+    Raises:
+        ConfigurationError: the address cannot be had (taken by another program, not of this machine).
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        mend = "stop the other program, or choose another HTTP_HOST and HTTP_PORT"
+        raise ConfigurationError("HTTP_PORT", f"cannot listen on {host}:{port} ({error.strerror})", mend) from None
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
+
+
 @contextlib.asynccontextmanager
 async def serve(app: FastAPI, host: str, port: int) -> AsyncIterator[str]:
     """Serve `app` while the context lasts; gives its address, like ``http://127.0.0.1:8080`` (port 0: any free one).
@@ -246,13 +266,7 @@ async def serve(app: FastAPI, host: str, port: int) -> AsyncIterator[str]:
     Raises:
         ConfigurationError: the address cannot be had (taken by another program, not of this machine).
     """
-    try:
-        listener = socket.create_server(
-            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048
-        )
-    except OSError as error:
-        mend = "stop the other program, or choose another HTTP_HOST and HTTP_PORT"
-        raise ConfigurationError("HTTP_PORT", f"cannot listen on {host}:{port} ({error.strerror})", mend) from None
+    listener = listen(host, port)
     config = uvicorn.Config(
         app,
         access_log=False,
