@@ -102,8 +102,12 @@ class Duties:
         return self._engine is None or duty in self._held
 
     def drop_all(self) -> None:
-        """Give everything up."""
+        """Give everything up, so that other programs can take it at once."""
         with self._alone:
+            if self._connection is not None:
+                # Not left to the end of the connection: the server may take a moment to notice that.
+                with contextlib.suppress(DBAPIError):
+                    self._connection.execute(select(func.pg_advisory_unlock_all()))
             self._let_go()
 
     def _let_go(self) -> None:

@@ -10,12 +10,27 @@ Source: https://docs.python.org/3/c-api/init.html#releasing-the-gil-from-extensi
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import JSON, ColumnElement, Select, Table, TableValuedAlias, bindparam, func, select, true
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Connection,
+    Executable,
+    Select,
+    Table,
+    TableValuedAlias,
+    bindparam,
+    func,
+    select,
+    true,
+)
 from sqlalchemy.dialects import sqlite
 
 _DIALECT = sqlite.dialect()
+WORTH_IT = 4
+"""From how many rows on."""
+
 ROWS = "rows"
 """The name of the parameter that holds the text."""
 
@@ -35,17 +50,29 @@ def names_given() -> Select[Any]:
     return select(rows_given().c.value)
 
 
-def insert_packed(statement: sqlite.Insert, table: Table, columns: Sequence[str]) -> sqlite.Insert:
+def execute(connection: Connection, statement: Executable, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Execute a statement for each of `rows`, which have the same columns; inserts into SQLite in one step."""
+    if len(rows) >= WORTH_IT and connection.dialect.name == "sqlite" and isinstance(statement, sqlite.Insert):
+        columns = tuple(rows[0])
+        text = pack(rows, cast("Table", statement.table), columns)
+        connection.execute(_insert_packed(statement, columns), {ROWS: text})
+        return
+    # One row is not sent as a list: only then the driver may prepare the statement and keep it.
+    connection.execute(statement, list(rows) if len(rows) > 1 else rows[0])
+
+
+@cache
+def _insert_packed(statement: sqlite.Insert, columns: tuple[str, ...]) -> sqlite.Insert:
     """Give an insert of many rows, with all that `statement` says about those that are there already."""
     given = rows_given()
     # Without a condition SQLite would take ON CONFLICT for a part of a join.
     # Source: https://www.sqlite.org/lang_upsert.html#parsing_ambiguity
     source = select(*(cell(given, place) for place in range(len(columns)))).where(true())
-    return statement.from_select([table.c[name] for name in columns], source)
+    return statement.from_select(list(columns), source)
 
 
 def pack(rows: Iterable[Mapping[str, Any]], table: Table, columns: Sequence[str]) -> str:
-    """Write rows as `insert_packed` and `cell` read them."""
+    """Write rows as `cell` reads them, each value as it is bound by itself."""
     encoders = _encoders(table, tuple(columns))
     # Not escaped: what SQLite could not give back is refused now, as it is where it is bound by itself.
     return json.dumps([[encode(row[name]) for name, encode in encoders] for row in rows], ensure_ascii=False)

@@ -28,7 +28,7 @@ from sqlalchemy.dialects import postgresql
 
 from bot.ports.records import Arrived, Candidate, Outgoing, Underway
 from storage.outbox import MAY_GO, OutboxStatements
-from storage.packing import ROWS, cell, gathered, names_given, pack_plain, rows_given, unpack
+from storage.packing import ROWS, cell, execute, gathered, names_given, pack_plain, rows_given, unpack
 from storage.statements import LOOK_AHEAD, OUTBOX_LANES, is_any
 from storage.tables import metadata
 
@@ -170,7 +170,7 @@ class SendingStatements(OutboxStatements):
         """Store that messages were taken, and, of questions, that sale and customer were asked. See the port."""
         if self._has_row_locks:
             rows = [{"this": each.id, "ours": each.external, "at": now} for each in messages]
-            self._connection.execute(_ARRIVED_ONE, rows if len(rows) > 1 else rows[0])
+            execute(self._connection, _ARRIVED_ONE, rows)
         else:
             text = pack_plain([[each.id, each.external] for each in messages])
             self._connection.execute(_ARRIVED_PACKED, {ROWS: text, "at": now})

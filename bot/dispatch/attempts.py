@@ -9,6 +9,9 @@ from bot.ports.records import Outgoing
 AT_MOST_ONCE = frozenset({"question", "reminder", "notice", "answer"})
 """What the bot itself says to a customer. Telegram has no idempotency key, so an unknown outcome is never repeated."""
 
+PUT_OFF = "others are before it in the even pace of its channel"
+"""Why a message stays in the outbox that would only wait for its turn; by this it is known when its time has come."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

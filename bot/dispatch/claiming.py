@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bot import cases, conversations, guards
+from bot.dispatch.attempts import PUT_OFF
 from bot.dispatch.refusals import say_in_thread
 from bot.flows.events import Withdrawn
 from bot.messages import House, note_down, phrase, zone_of
@@ -88,7 +89,7 @@ def _put_off(uow: UnitOfWork, message: Outgoing, prepared: Outgoing, until: date
     """Let it come back when its turn is near. That it may be a repeat must outlive the reason that says so."""
     if prepared.body.get("repeated"):
         message = replace(message, body={**message.body, "repeated": True})
-    uow.put_outgoing(replace(message, not_before=until, reason="others are before it in the even pace of its channel"))
+    uow.put_outgoing(replace(message, not_before=until, reason=PUT_OFF))
 
 
 def _examine(uow: UnitOfWork, house: House, candidate: Candidate, now: datetime) -> Outgoing | None:

@@ -13,7 +13,7 @@ from functools import partial
 from bot.dispatch.attempts import NotYet, Outcome
 from bot.dispatch.claiming import LEASE, claim
 from bot.dispatch.marking import mark_all, recover
-from bot.dispatch.turns import Closing, Limits, Turns
+from bot.dispatch.turns import Closing, Limits, Spread, Turns
 from bot.errors import DeliveryDelayed, DeliveryRefused, DeliveryUnknown
 from bot.messages import House
 from bot.ports.channels import Channel
@@ -129,10 +129,11 @@ class Dispatcher:
             await self._recall(channel)
             return 1
         now, began = self._now(), asyncio.get_running_loop().time()
-        of_a_lane, put_off = self._turns.of_a_lane(channel), self._turns.spread(channel)
+        of_a_lane, plan = self._turns.of_a_lane(channel), self._turns.spread(channel)
 
-        def work(uow: UnitOfWork, *, careful: bool = False) -> tuple[list[Outgoing], int]:
-            return claim(
+        def work(uow: UnitOfWork, *, careful: bool = False) -> tuple[list[Outgoing], int, Spread]:
+            spread = plan.anew()  # the transaction may be done again from its start
+            ready, seen = claim(
                 uow,
                 self._house,
                 channel,
@@ -141,13 +142,15 @@ class Dispatcher:
                 self._lease,
                 careful=careful,
                 of_a_lane=of_a_lane,
-                put_off=put_off if not careful else self._turns.spread(channel),
+                put_off=spread.put_off,
             )
+            return ready, seen, spread
 
         try:
-            ready, seen = await self._database.run(work)
+            ready, seen, spread = await self._database.run(work)
         except Exception:  # noqa: BLE001 - a row spoils the batch, or the database is away: then this raises as well
-            ready, seen = await self._database.run(partial(work, careful=True))
+            ready, seen, spread = await self._database.run(partial(work, careful=True))
+        self._turns.keep(spread)
         self._in_hand.update(each.id for each in ready)
         lanes: dict[str, list[Outgoing]] = {}
         for message in ready:
@@ -220,7 +223,6 @@ class Dispatcher:
         except DeliveryDelayed as error:
             if error.everyone and error.retry_after:
                 self._turns.close(message, error.retry_after, str(error))
-                self._recalled.discard(message.channel)
             return self._attempted("delayed", Outcome(message, error=error))
         except DeliveryUnknown as error:
             return self._attempted("unknown", Outcome(message, error=error))

@@ -12,7 +12,7 @@ from datetime import timedelta
 from itertools import count
 from math import ceil
 
-from bot.dispatch.attempts import NotYet
+from bot.dispatch.attempts import PUT_OFF, NotYet
 from bot.pacing import Pace
 from bot.ports.records import Outgoing
 from bot.ports.watch import Watch
@@ -28,6 +28,9 @@ WAYS: Mapping[str, tuple[str, ...]] = {
 
 Source: https://docs.slack.dev/apis/web-api/rate-limits ("per API method per workspace"; read 2026-11-25).
 """
+
+CLAIMED_TURNS = 2
+"""How many turns of a line of Slack are claimed ahead."""
 
 LINES_MAX = 256
 """How many lines may be there before those at rest are swept out."""
@@ -147,6 +150,7 @@ class Turns:
         self._closed: dict[str, tuple[float, str]] = {}
         self._unnoted: set[str] = set()
         self._sweep_at = LINES_MAX
+        self._booked: dict[str, float] = {}
 
     async def take(self, message: Outgoing) -> Turn:
         """Wait for a message's turn.
@@ -230,26 +234,18 @@ class Turns:
         """Give how many messages of one lane may be claimed at once."""
         return max(1, int(self._limits.chat * AHEAD_SECONDS)) if channel == "telegram" else 1000
 
-    def spread(self, channel: str) -> Callable[[Outgoing], timedelta]:
-        """Give who says, of one message after the other, for how long it had better stay in the outbox.
-
-        A crowd for one channel of Slack is put off evenly, so that it neither takes the places of what goes elsewhere
-        nor is looked at again before its time. May be asked from another thread: it looks at what is so now.
-        """
+    def spread(self, channel: str) -> "Spread":
+        """Give who plans the turns of those that go to a channel, from how things stand now."""
+        now = asyncio.get_running_loop().time()
         if channel == "telegram":
-            return _not_put_off
-        before = {name: line.length for name, line in self._lines.items()}
-        closed = {way: self._left(way) for way in self._closed}
+            return Spread(_anywhere, {}, {}, {}, now)
+        waiting = {name: line.length for name, line in self._lines.items()}
+        closed = {way: self._left(way) for way in WAYS[channel]}
+        return Spread(self._way_of, dict(self._booked), waiting, closed, now)
 
-        def put_off(message: Outgoing) -> timedelta:
-            ((name, per_second),) = self._way_of(message)
-            place = before[name] = before.get(name, 0) + 1
-            wait = closed.get(_method_of(message), 0.0)
-            if not wait and place <= max(2, ceil(per_second * AHEAD_SECONDS)):
-                return timedelta()
-            return timedelta(seconds=wait + (place - 1) / per_second)
-
-        return put_off
+    def keep(self, spread: "Spread") -> None:
+        """Keep to what was planned: it has been committed."""
+        self._booked.update(spread.booked)
 
     def _way_of(self, message: Outgoing) -> tuple[tuple[str, float], ...]:
         """Give the lines that a message waits in, one after the other."""
@@ -281,8 +277,50 @@ class Turns:
         raise NotYet(self._closed[way][1], wait=timedelta(seconds=left))
 
 
-def _not_put_off(_message: Outgoing) -> timedelta:
-    return timedelta()
+def _anywhere(_message: Outgoing) -> tuple[tuple[str, float], ...]:
+    return ()
+
+
+class Spread:
+    """Plans turns for a crowd: the next two of a line are claimed, the others come back to it one after the other.
+
+    So a crowd before one channel of Slack neither takes the places of what goes elsewhere, nor is it looked at again
+    before its time; and what comes later stands behind it. It is a value of its own: it may be asked in another thread.
+    """
+
+    def __init__(
+        self,
+        way_of: Callable[[Outgoing], tuple[tuple[str, float], ...]],
+        booked: Mapping[str, float],
+        waiting: Mapping[str, int],
+        closed: Mapping[str, float],
+        now: float,
+    ) -> None:
+        """Begin with until when turns are `booked`, how many are `waiting`, and for how long what is `closed`."""
+        self._way_of, self._begun_with, self._closed, self._now = way_of, (booked, waiting), closed, now
+        self.booked, self._waiting = dict(booked), dict(waiting)
+
+    def anew(self) -> "Spread":
+        """Give one that begins where this one began."""
+        return Spread(self._way_of, *self._begun_with, self._closed, self._now)
+
+    def put_off(self, message: Outgoing) -> timedelta:
+        """Give for how long a message had better stay in the outbox; zero: its turn is near."""
+        wait = 0.0
+        for name, per_second in self._way_of(message):
+            gap, closed = 1 / per_second, self._closed.get(_method_of(message), 0.0)
+            before, booked = self._waiting.get(name, 0), self.booked.get(name, 0.0)
+            # What was put off comes back when its turn is near: it is booked already.
+            is_near = message.reason == PUT_OFF or booked - self._now < CLAIMED_TURNS * gap
+            turn = max(self._now + closed + before * gap, booked)
+            stays = bool(closed) or before >= CLAIMED_TURNS or not is_near
+            if stays or message.reason != PUT_OFF:
+                self.booked[name] = turn + gap
+            if stays:
+                wait = max(wait, turn - self._now)
+            else:
+                self._waiting[name] = before + 1
+        return timedelta(seconds=wait)
 
 
 def _method_of(message: Outgoing) -> str:

@@ -225,6 +225,7 @@ async def test_metrics_count_what_the_program_does(database_url: str) -> None:
         assert shown["aftersale_inbox_received_total source=shop"] == 2
         assert shown["aftersale_inbox_received_total source=telegram"] == 2
         assert shown["aftersale_inbox_handled_total"] == 4
+        assert shown["aftersale_send_attempts_total channel=telegram kind=system outcome=sent"] >= 1
         assert 1 <= shown["aftersale_inbox_transaction_seconds_count"] <= 4
         assert shown["aftersale_inbox_lag_seconds source=shop"] == 0
         assert (shown["aftersale_database_up"], shown["aftersale_ready"]) == (1, 1)

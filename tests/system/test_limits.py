@@ -347,8 +347,8 @@ async def test_two_programs_on_one_database_keep_the_limit_together(postgresql_t
                     # The connection of the first is cut, as if it had died; it notices by itself that it may not go on.
                     databases[1].run_now(
                         lambda uow: uow._connection.exec_driver_sql(
-                            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1"
-                            " AND pid <> pg_backend_pid()"
+                            "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_database ON pg_database.oid = database"
+                            " WHERE locktype = 'advisory' AND datname = current_database() AND pid <> pg_backend_pid()"
                         )
                     )
                     cut = time.monotonic()
