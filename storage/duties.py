@@ -97,6 +97,10 @@ class Duties:
             except DBAPIError:
                 self._let_go()
 
+    def holds(self, duty: str) -> bool:
+        """Tell whether this program has a duty, as far as it knows; nobody is asked. On SQLite it has every one."""
+        return self._engine is None or duty in self._held
+
     def drop_all(self) -> None:
         """Give everything up, so that other programs can take it at once."""
         with self._alone:

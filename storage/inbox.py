@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningInsert
 
@@ -125,3 +125,9 @@ class InboxStatements(Statements):
         """Give incoming things in any of `states`, oldest first."""
         query = select(_INBOX).where(is_any(_INBOX.c.state, *states)).order_by(_INBOX.c.id).limit(limit)
         return [incoming_from(row) for row in self._all(query)]
+
+    def retry_incoming(self, ids: Sequence[int]) -> list[int]:
+        """Let those of `ids` be handled again that failed or were ignored; gives them. Others stay as they are."""
+        done_with = or_(_INBOX.c.state == "failed", _INBOX.c.state == "ignored")
+        again = update(_INBOX).where(_INBOX.c.id.in_(ids), done_with).values(state="new", error=None)
+        return sorted(self._connection.execute(again.returning(_INBOX.c.id)).scalars())

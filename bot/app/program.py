@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,7 +20,7 @@ from bot.messages import House
 from bot.ports.channels import Channel
 from bot.ports.records import Incoming, Outgoing
 from bot.ports.store import UnitOfWork
-from bot.ports.watch import Watch
+from bot.ports.watch import Nobody, Watch
 from storage.database import SqlDatabase, is_passing
 
 _log = structlog.get_logger("aftersale.app")
@@ -84,8 +84,9 @@ class Program:
     ) -> None:
         """Put it together; nothing moves before `run` or one of the single steps.
 
-        `flow_files` are watched, if given.
+        `flow_files` are watched, if given; `watch` is told what happens.
         """
+        self._watch = watch or Nobody()
         self.house, self.database, self._translators, self._flow_files = house, database, translators, flow_files
         self._arriving: deque[_Arrival] = deque()
         self._committing: asyncio.Task[None] | None = None
@@ -115,7 +116,10 @@ class Program:
         self._arriving.append(arrival)
         if self._committing is None or self._committing.done():
             self._committing = asyncio.create_task(self._commit_arrivals())
-        return await arrival.news
+        news = await arrival.news
+        for source, number in Counter(item.source for item, is_new in zip(items, news, strict=True) if is_new).items():
+            self._watch.received(source, number)
+        return news
 
     async def _commit_arrivals(self) -> None:
         while self._arriving:
@@ -152,10 +156,14 @@ class Program:
 
     async def handle_inbox(self) -> int:
         """Handle a batch of what came in, in one transaction. Gives how many rows."""
+        began = asyncio.get_running_loop().time()
         try:
-            return await self.database.run(lambda uow: self._handle(uow, BATCH, careful=False))
+            done = await self.database.run(lambda uow: self._handle(uow, BATCH, careful=False))
         except Exception:  # noqa: BLE001 - something in the batch spoils it; with more care it is found and set aside
-            return await self._handle_with_care()
+            done = await self._handle_with_care()
+        if done:
+            self._watch.handled(done, asyncio.get_running_loop().time() - began)
+        return done
 
     async def fire_moments(self) -> int:
         """Do what is due, a batch in one transaction. Gives how many moments."""

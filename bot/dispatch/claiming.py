@@ -129,7 +129,7 @@ def _decide(house: House, candidate: Candidate, now: datetime) -> guards.Decisio
 
 def _spoken(kind: OutgoingKind) -> guards.MessageKind:
     match kind:
-        case "card" | "thread" | "whisper":
+        case "card" | "thread" | "whisper" | "alarm":
             msg = f"{kind} goes to Slack, not to a customer"
             raise ValueError(msg)
         case _:

@@ -114,7 +114,7 @@ def _known_late(uow: UnitOfWork, house: House, outcome: Outcome, now: datetime) 
 
 def _read_ahead(uow: UnitOfWork, messages: Sequence[Outgoing]) -> None:
     """Read together what the marks ask for one by one; threads and edits ask for little."""
-    spoken = [each for each in messages if each.kind not in ("system", "edit", "thread", "whisper")]
+    spoken = [each for each in messages if each.kind not in ("system", "edit", "thread", "whisper", "alarm")]
     if spoken:
         uow.read_ahead(
             customers={each.customer_id for each in spoken if each.customer_id},
@@ -187,7 +187,7 @@ def _sent(uow: UnitOfWork, house: House, message: Outgoing, now: datetime) -> No
 
 def _tell(uow: UnitOfWork, message: Outgoing, now: datetime) -> None:
     """Note in the log what was said to a customer."""
-    if message.kind not in ("edit", "card", "whisper", "thread"):
+    if message.kind not in ("edit", "card", "whisper", "thread", "alarm"):
         note_down(
             uow, now, "message.sent", sale_id=message.sale_id, customer_id=message.customer_id, message=message.kind,
             text=message.body.get("text"),

@@ -35,6 +35,9 @@ def try_again(
 
 def refused(uow: UnitOfWork, house: House, message: Outgoing, error: DeliveryRefused, now: datetime) -> None:
     """Write down that a message will never be taken, and do what the reason asks for."""
+    if message.kind == "alarm" and error.reason == "channel_gone":
+        _alarm_falls_back(uow, house, message, error, now)
+        return
     if message.channel == "slack" and error.reason == "channel_gone":
         _fall_back(uow, house, message, error, now)
         return
@@ -85,6 +88,17 @@ def _fall_back(uow: UnitOfWork, house: House, message: Outgoing, error: Delivery
         tell_desk(uow, house, case, "thread", now, text=words, mention=None)
     if message.kind == "thread":
         tell_desk(uow, house, case, "thread", now, text=message.body["text"], mention=message.body.get("mention"))
+
+
+def _alarm_falls_back(uow: UnitOfWork, house: House, message: Outgoing, error: DeliveryRefused, now: datetime) -> None:
+    """The channel for alarms cannot be used: the alarm goes to the fallback channel, or waits until that can be."""
+    channel, fallback = message.body.get("channel"), house.shop.fallback_channel
+    why = f"the channel {channel} for alarms cannot be used: {error}"
+    if channel == fallback:
+        try_again(uow, house, message, DeliveryDelayed(why, retry_after=timedelta(minutes=5)), why, now)
+        return
+    body = {"channel": fallback, "text": f"{message.body['text']}\n⚠️ {why}; write another into shop.yaml"}
+    uow.put_outgoing(replace(message, state="waiting", body=body, not_before=now, reason=why, lease_until=None))
 
 
 def _stands_in(uow: UnitOfWork, case: Case, channel: str) -> bool:

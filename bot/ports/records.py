@@ -128,7 +128,7 @@ class Moment:
 
 
 OutgoingKind: TypeAlias = Literal[
-    "question", "reminder", "notice", "answer", "system", "staff_reply", "edit", "card", "thread", "whisper"
+    "question", "reminder", "notice", "answer", "system", "staff_reply", "edit", "card", "thread", "whisper", "alarm"
 ]
 OutgoingState: TypeAlias = Literal["waiting", "sending", "sent", "unknown", "refused", "dropped", "held", "failed"]
 

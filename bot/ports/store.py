@@ -230,6 +230,9 @@ class UnitOfWork(Protocol):
     def inbox(self, states: Sequence[str], limit: int) -> list[Incoming]:
         """Give incoming things in any of `states`."""
 
+    def retry_incoming(self, ids: Sequence[int]) -> list[int]:
+        """Let those of `ids` be handled again that failed or were ignored; gives them. Others stay as they are."""
+
     # links, log, settings of the program itself
     def link_token(self, token_hash: str) -> LinkToken | None:
         """Give the token with this hash, locked."""

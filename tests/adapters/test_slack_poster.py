@@ -298,3 +298,12 @@ def test_each_failure_means_one_thing(error, meaning, again):
 def test_what_the_operator_can_mend_is_said_in_plain_words():
     """A revoked token names the setting to renew."""
     assert "SLACK_BOT_TOKEN" in str(delivery_error(said("token_revoked")))
+
+
+async def test_an_alarm_is_a_line_in_its_channel(slack, poster):
+    """It goes to the channel that its body names, in no thread, with nothing in it that Slack would act upon."""
+    channel = slack.channel("COPS", "ops")
+    ts = await poster.deliver(row("alarm", channel="COPS", text="🚨 <!channel> is down\n→ look & mend"))
+    [message] = channel.messages
+    assert (message.ts, message.thread_ts) == (ts, None)
+    assert message.text == "🚨 &lt;!channel&gt; is down\n→ look &amp; mend"

@@ -70,7 +70,7 @@ def test_what_the_example_keeps_in_comments_is_valid_too() -> None:
     ]
     shop = parse_shop("\n".join(switched))
     assert shop.cx_owner == "U0123ABCD"
-    assert shop.ops_channel == "#aftersale"
+    assert (shop.ops_channel, shop.alarm_channel) == ("#aftersale", "#aftersale")
     assert shop.teams["delivery"].members == ("U0123ABCD",)
     assert shop.teams["delivery"].first_answer == Duration(span=timedelta(hours=4))
     assert shop.teams["skincare"].factors == {"clarity"}

@@ -1,4 +1,6 @@
-"""Sends what the outbox holds for Slack: cards, lines in threads, whispers. Says what a failure means; never retries.
+"""Sends what the outbox holds for Slack: cards, lines in threads, whispers, alarms.
+
+Says what a failure means; never retries.
 
 A card goes out at least once, yet never twice: before a repeat the channel is searched for the card's metadata. When to
 send, and whether again, is dispatch's business.
@@ -93,12 +95,12 @@ class SlackPoster(Channel):
         await self._client.close()
 
     async def deliver(self, message: Outgoing) -> str:
-        """Send a card, a line in a thread or a whisper, and give its ts. See `Channel.deliver` for the errors."""
+        """Send a card, a line in a thread, an alarm or a whisper; give its ts. See `Channel.deliver` for the errors."""
         message = replace(message, body={**message.body, "channel": await self._channel_id(message.body)})
         match message.kind:
             case "card":
                 return await self._card(message)
-            case "thread":
+            case "thread" | "alarm":
                 return await self._thread(message)
             case "whisper":
                 return await self._whisper(message.body)
