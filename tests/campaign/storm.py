@@ -1,0 +1,194 @@
+"""The course of a campaign: people begin, things go wrong for a while, all comes to rest, the books are balanced."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from bot.adapters.slack.blocks import EVENT_TYPE
+from tests.campaign.books import PERHAPS_TWICE, Book, CardSeen, Line, balance
+from tests.campaign.faults import BLOWS, POSTGRESQL, SEVERAL, SQLITE, WEATHER, Faults, Played
+from tests.campaign.load import Load
+from tests.campaign.seams import SEAMS
+from tests.campaign.world import World, world
+from tests.system.stage import shipped_flows
+
+ROUNDS_MAX = 400
+"""Leaps of time after the storm; every flow has ended long before."""
+STEP = timedelta(hours=30)
+REST_WITHIN = 90.0
+"""Seconds of real time for coming to rest after a storm: connections may take their time to come back."""
+
+
+@dataclass
+class Report:
+    """What came of a campaign. `problems` is empty where the books balance."""
+
+    seed: str
+    problems: list[str] = field(default_factory=list)
+    faults: Counter[str] = field(default_factory=Counter)
+    missing: list[str] = field(default_factory=list)
+    passed: Counter[str] = field(default_factory=Counter)
+    figures: dict[str, int] = field(default_factory=dict)
+
+    def lines(self) -> list[str]:
+        """Give the report for people to read."""
+        told = [f"seed {self.seed}", "", f"{'times':>6}  what went wrong"]
+        told += [f"{times:>6}  {name}" for name, times in sorted(self.faults.items())]
+        told += [f"{0:>6}  {name}" for name in self.missing]
+        told += ["", f"{'times':>6}  seam passed"]
+        told += [f"{self.passed[seam]:>6}  {seam}" for seam in SEAMS]
+        told += ["", *(f"{number:>6}  {name}" for name, number in self.figures.items()), ""]
+        told += [f"NOT BALANCED: {each}" for each in self.problems] or ["The books balance."]
+        return told
+
+
+async def campaign(
+    database_url: str,
+    seed: str,
+    *,
+    seconds: float = 0.0,
+    processes: int = 1,
+    buyers: int = 10,
+    calm: bool = False,
+    note: Callable[[str], None] = lambda _: None,
+) -> Report:
+    """Play one campaign on a fresh, migrated database.
+
+    Args:
+        database_url: of the database.
+        seed: decides who does what and what goes wrong, and in which order.
+        seconds: of real time that the storm lasts at least; it always lasts until everything has happened once.
+        processes: programs on the database; more than one needs PostgreSQL.
+        buyers: customers at the beginning; more come while it lasts.
+        calm: let nothing go wrong (and nothing may then be in doubt).
+        note: is told of each fault as it is played.
+    """
+    dice = random.Random(seed)
+    async with world(database_url, processes=processes) as made:
+        load = Load(made, seed, buyers=buyers)
+        try:
+            await load.begin()
+            weather = Faults(made, random.Random(f"{seed}:weather"), note=note)
+            blows = Faults(made, random.Random(f"{seed}:blows"), note=note)
+            time = asyncio.create_task(_time_goes_on(made, load, random.Random(f"{seed}:time"), buyers, blows.played, calm=calm))
+            if calm:
+                await asyncio.sleep(seconds)
+            else:
+                await asyncio.gather(weather.weather(seconds), blows.blows(seconds))
+            time.cancel()
+            await asyncio.gather(time, return_exceptions=True)
+            if (early := load.failed()) or not time.cancelled():
+                raise AssertionError(f"the campaign itself failed: {early or time.exception()!r}")
+            await load.end()
+            await weather.calm()
+            report = Report(seed, faults=weather.counted + blows.counted)
+            if not calm:
+                report.missing = _missing(report.faults, made)
+            report.problems += await _settle(made, load, dice)
+            book = await asyncio.to_thread(_gathered, made, load, [*weather.played, *blows.played])
+            report.problems += balance(book)
+            report.passed = sum((each.passed for each in made.processes.values()), made.passed)
+            report.figures = _figures(made, book)
+            return report
+        finally:
+            await load.close()
+
+
+async def _time_goes_on(
+    made: World, load: Load, dice: random.Random, buyers: int, played: list[Played], *, calm: bool
+) -> None:
+    """Let days pass in seconds, in spans of minutes and hours; and let new customers come.
+
+    As in life, where a message takes less than a span: nothing is on its way meanwhile, if that can be had; else the
+    leap is itself a fault, for a program cannot tell it from having slept.
+    """
+    number = buyers
+    while True:
+        await asyncio.sleep(dice.uniform(0.15, 0.5))
+        before = made.clock.now()
+        is_busy = bool(await made.rest(3 if calm else dice.uniform(0.1, 0.5)))
+        luck = dice.random()
+        if luck < 0.5:
+            made.clock.advance(timedelta(minutes=dice.uniform(5, 60)))
+        elif luck < 0.85:
+            made.clock.advance(timedelta(hours=dice.uniform(1, 8)))
+        else:
+            made.clock.advance(timedelta(hours=dice.uniform(8, 40)))
+        if is_busy:
+            played.append(Played("Clock: leaps while messages are on their way", before, made.clock.now()))
+        await made.tick(2)
+        if dice.random() < 0.15:
+            await load.joins(number)
+            number += 1
+
+
+async def _settle(made: World, load: Load, dice: random.Random) -> list[str]:
+    """Let all come to rest: staff remedy what is open, customers answer, and every flow runs out of time."""
+    await made.all_run()
+    await made.slack.wait_connected(REST_WITHIN)
+    for _ in range(ROUNDS_MAX):
+        busy = await made.rest(REST_WITHIN)
+        if busy:
+            return [f"at_rest: it does not come to rest: {each}" for each in busy]
+        acted = await load.clerks[0].settles()
+        for buyer in load.buyers:
+            acted |= await buyer.settles()
+        if acted:
+            continue
+        due = await asyncio.to_thread(made.tables.next_at)
+        if due is None:
+            return []
+        made.clock.move_to(due + STEP * dice.random())
+    return [f"at_rest: after {ROUNDS_MAX} leaps of time something is still planned"]
+
+
+def _missing(faults: Counter[str], made: World) -> list[str]:
+    wanted = [*WEATHER, *(SQLITE if made.tables.is_sqlite else POSTGRESQL), *BLOWS]
+    wanted += [*(SEVERAL if len(made.processes) > 1 else ()), *(f"kill -9: {seam}" for seam in SEAMS)]
+    return [name for name in wanted if not faults[name]]
+
+
+def _gathered(made: World, load: Load, played: list[Played]) -> Book:
+    cards = [
+        CardSeen(
+            channel=channel.id,
+            ts=message.ts,
+            case_id=message.metadata["event_payload"]["case_id"],
+            post=message.metadata["event_payload"].get("post", ""),
+            text=message.plain(),
+            lines=tuple(Line(reply.ts, reply.text, reply.bot_id is not None) for reply in message.replies),
+        )
+        for channel in made.channels.values()
+        for message in channel.messages
+        if message.metadata and message.metadata.get("event_type") == EVENT_TYPE
+    ]
+    return Book(
+        now=made.clock.now(),
+        tables=made.tables.everything(),
+        arrivals=list(made.telegram.arrivals),
+        handed=list(made.telegram.handed),
+        cards=cards,
+        ledger=load.ledger,
+        faults=played,
+        flows=shipped_flows().flows,
+    )
+
+
+def _figures(made: World, book: Book) -> dict[str, int]:
+    return {
+        "sales": len(book.tables["sales"]),
+        "sales complete": sum(row["confirmed_at"] is not None for row in book.tables["sales"]),
+        "messages that arrived in chats": len(book.arrivals),
+        "of them repeats": sum(each.text.endswith(PERHAPS_TWICE) for each in book.arrivals),
+        "messages in doubt": len(book.rows("outbox", state="unknown")),
+        "updates taken in": len(book.handed),
+        "cases": len(book.tables["cases"]),
+        "cases confirmed": len(book.rows("cases", status="confirmed")),
+        "replies of staff": len(book.ledger.replies),
+        "remedies": len(book.ledger.remedies),
+        "deaths of programs": sum(each.deaths for each in made.processes.values()),
+        "days that passed": (book.now - min(row["at"] for row in book.tables["log"])).days,
+    }
