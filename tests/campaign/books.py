@@ -127,15 +127,21 @@ def order_kept(book: Book) -> Iterator[str]:
         if row["priority"] == 0 and row["state"] == "sent" and (prompt or row["kind"] in ("system", "staff_reply")):
             by_chat[row["body"]["chat_id"]].append(row)
             first[row["body"]["chat_id"], row["id"]] = int(row["external"])
-    for arrival in book.arrivals:  # Of what was repeated, the first time counts.
+    for arrival in book.arrivals:  # Of a person's words that were repeated, the first time counts.
         for row in by_chat[arrival.chat_id]:
             key = (arrival.chat_id, row["id"])
-            if row["attempts"] > 1 and _same_words(row, arrival) and arrival.message_id < first[key]:
+            if row["kind"] == "staff_reply" and _same_words(row, arrival) and arrival.message_id < first[key]:
                 first[key] = arrival.message_id
     for chat_id, rows in by_chat.items():
         for before, after in zip(rows, rows[1:], strict=False):
             if first[chat_id, before["id"]] > first[chat_id, after["id"]]:
-                yield f"in chat {chat_id} message {after['id']} overtook message {before['id']}"
+                yield f"in chat {chat_id} {_named(after)} overtook {_named(before)}"
+
+
+def _named(row: Row) -> str:
+    """Name a message of the outbox, with what tells its story."""
+    times = f"created {row['created_at']:%d %H:%M:%S}, sent {row['sent_at']:%d %H:%M:%S}" if row["sent_at"] else ""
+    return f"message {row['id']} ({row['kind']}, {row['attempts']} attempts, {times}, {row['external']})"
 
 
 def doubts_explained(book: Book) -> Iterator[str]:

@@ -42,45 +42,46 @@ class Played:
 
 @dataclass
 class Faults:
-    """The faults of one campaign."""
+    """One bag of faults, and what came of drawing from it. `part`: which share of the bag, of how many."""
 
     world: World
+    bag: Mapping[str, Play]
     dice: random.Random
+    part: tuple[int, int] = (0, 1)
+    note: Callable[[str], None] = lambda _: None
     played: list[Played] = field(default_factory=list)
     counted: Counter[str] = field(default_factory=Counter)
-    note: Callable[[str], None] = lambda _: None
 
-    async def weather(self, seconds: float) -> None:
-        """Draw from the bag of weather until it is empty and the time is over."""
-        await self._draw(WEATHER | (SQLITE if self.world.tables.is_sqlite else POSTGRESQL), seconds)
+    @property
+    def wanted(self) -> list[str]:
+        """The faults that are to come about at least once."""
+        which, of = self.part
+        return [name for number, name in enumerate(self.bag) if number % of == which]
 
-    async def blows(self, seconds: float) -> None:
-        """Draw from the bag of blows until it is empty and the time is over."""
-        several = SEVERAL if len(self.world.processes) > 1 else {}
-        await self._draw(BLOWS | several | {f"kill -9: {seam}": _kill_at(seam) for seam in SEAMS}, seconds)
-
-    async def _draw(self, bag: Mapping[str, Play], seconds: float) -> None:
+    async def draw(self, seconds: float) -> None:
+        """Draw until everything has come about once and the time is over; what does not come about is tried again."""
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
-        again: list[str] = []
-        while True:
-            drawn = again or list(bag)
-            self.dice.shuffle(drawn)
-            again = []
-            for number, name in enumerate(drawn):
-                if loop.time() > until and all(self.counted[each] for each in drawn[number:]):
+        left: list[str] = []
+        while loop.time() < until + GIVE_UP_AFTER:
+            if not left:
+                left = self.dice.sample(self.wanted, len(self.wanted))
+            if loop.time() > until:
+                left = [name for name in left if not self.counted[name]]
+                if not left:
                     return
-                if not await self._play(name, bag[name]):
-                    again.append(name)
-                await asyncio.sleep(self.dice.uniform(0.02, 0.25))
-            if loop.time() > until + GIVE_UP_AFTER:
-                return
+            name = left.pop(0)
+            if not await self._play(name, self.bag[name]):
+                left.append(name)
+            await asyncio.sleep(self.dice.uniform(0.02, 0.25))
 
     async def _play(self, name: str, play: Play) -> bool:
         began_at = self.world.clock.now()
         self.note(f"{name} ...")
         came_about = await play(self) is not False
         self.note(f"{name}: {'done' if came_about else 'did not come about'}")
+        if not came_about:
+            self.note(f"    running: {[each.name for each in self.world.running]}; {(await self.world.busy())[:6]}")
         if came_about:
             self.counted[name] += 1
             self.played.append(Played(name, began_at, self.world.clock.now()))
@@ -390,3 +391,14 @@ BLOWS: Mapping[str, Play] = {
     "Clock: put back by minutes": _clock(timedelta(minutes=-5), timedelta(minutes=-1)),
 }
 SEVERAL: Mapping[str, Play] = {"Clock: a different one in each program": _skewed}
+
+
+def weather_of(world: World) -> dict[str, Play]:
+    """Give the bag of weather."""
+    return {**WEATHER, **(SQLITE if world.tables.is_sqlite else POSTGRESQL)}
+
+
+def blows_for(world: World) -> dict[str, Play]:
+    """Give the bag of blows to the programs."""
+    several = SEVERAL if len(world.processes) > 1 else {}
+    return {**BLOWS, **several, **{f"kill -9: {seam}": _kill_at(seam) for seam in SEAMS}}

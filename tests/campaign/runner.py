@@ -7,6 +7,7 @@ lines of JSON; what there is to tell goes to stdout the same way, in single writ
 import asyncio
 import contextlib
 import errno
+import faulthandler
 import json
 import os
 import select
@@ -26,8 +27,8 @@ from tests.campaign.clock import SharedClock
 from tests.campaign.seams import Seams
 from tests.system.stage import FAST, shipped_flows, shop
 
-TELEGRAM_PATIENCE, SLACK_PATIENCE = timedelta(seconds=2), timedelta(seconds=2)
-"""How long a program of the campaign waits for an answer: shorter than in life, so that time-outs cost less of it."""
+PATIENCE, PAUSE = timedelta(seconds=2), timedelta(seconds=0.2)
+"""How long a program of the campaign waits for an answer, and until it tries again what is tried for ever."""
 _PAGES_MAX = 1_073_741_823
 
 
@@ -69,8 +70,8 @@ async def run(name: str, clock_file: Path, kill_at: dict[str, int], orders: int,
         seams.kill_at(seam, nth)
     seams.lay()
     disk.watch()
-    service.connect = partial(service.connect, patience=TELEGRAM_PATIENCE)  # type: ignore[assignment]
-    service.SlackPoster = partial(service.SlackPoster, patience=SLACK_PATIENCE)  # type: ignore[assignment,misc]
+    hurry()
+    faulthandler.register(signal.SIGUSR1, sys.stderr)
     opening = service.open_service(
         Settings.load(env_file=None), clock=clock, shop=shop(), flow_files=shipped_flows(), slack_per_second=FAST
     )
@@ -94,6 +95,14 @@ async def run(name: str, clock_file: Path, kill_at: dict[str, int], orders: int,
                     clock.skew = timedelta(seconds=order["seconds"])
                 case "stop":
                     break
+
+
+def hurry() -> None:
+    """Give the doors less patience than in life, by their own parameters, so that a time-out costs a campaign less."""
+    service.connect = partial(service.connect, patience=PATIENCE)  # type: ignore[assignment]
+    service.SlackPoster = partial(service.SlackPoster, patience=PATIENCE)  # type: ignore[assignment,misc]
+    service.TelegramPoller = partial(service.TelegramPoller, first_pause=PAUSE)  # type: ignore[assignment,misc]
+    service.SlackSocket = partial(service.SlackSocket, retry_after=PAUSE)  # type: ignore[assignment,misc]
 
 
 def quiet_logs() -> None:

@@ -1,15 +1,18 @@
 """The course of a campaign: people begin, things go wrong for a while, all comes to rest, the books are balanced."""
 
 import asyncio
+import json
 import random
+import shutil
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
+from pathlib import Path
 
 from bot.adapters.slack.blocks import EVENT_TYPE
 from tests.campaign.books import PERHAPS_TWICE, Book, CardSeen, Line, balance
-from tests.campaign.faults import BLOWS, POSTGRESQL, SEVERAL, SQLITE, WEATHER, Faults, Played
+from tests.campaign.faults import Faults, Played, blows_for, weather_of
 from tests.campaign.load import Load
 from tests.campaign.seams import SEAMS
 from tests.campaign.world import World, world
@@ -53,7 +56,9 @@ async def campaign(
     processes: int = 1,
     buyers: int = 10,
     calm: bool = False,
+    part: tuple[int, int] = (0, 1),
     note: Callable[[str], None] = lambda _: None,
+    keep: Path | None = None,
 ) -> Report:
     """Play one campaign on a fresh, migrated database.
 
@@ -64,20 +69,22 @@ async def campaign(
         processes: programs on the database; more than one needs PostgreSQL.
         buyers: customers at the beginning; more come while it lasts.
         calm: let nothing go wrong (and nothing may then be in doubt).
+        part: (which, of how many): a share of the faults alone, for a campaign that must be short.
         note: is told of each fault as it is played.
+        keep: a folder to which logs and books go where they do not balance.
     """
     dice = random.Random(seed)
     async with world(database_url, processes=processes) as made:
         load = Load(made, seed, buyers=buyers)
         try:
             await load.begin()
-            weather = Faults(made, random.Random(f"{seed}:weather"), note=note)
-            blows = Faults(made, random.Random(f"{seed}:blows"), note=note)
+            weather = Faults(made, weather_of(made), random.Random(f"{seed}:weather"), part=part, note=note)
+            blows = Faults(made, blows_for(made), random.Random(f"{seed}:blows"), part=part, note=note)
             time = asyncio.create_task(_time_goes_on(made, load, random.Random(f"{seed}:time"), buyers, blows.played, calm=calm))
             if calm:
                 await asyncio.sleep(seconds)
             else:
-                await asyncio.gather(weather.weather(seconds), blows.blows(seconds))
+                await asyncio.gather(weather.draw(seconds), blows.draw(seconds))
             time.cancel()
             await asyncio.gather(time, return_exceptions=True)
             if (early := load.failed()) or not time.cancelled():
@@ -86,12 +93,14 @@ async def campaign(
             await weather.calm()
             report = Report(seed, faults=weather.counted + blows.counted)
             if not calm:
-                report.missing = _missing(report.faults, made)
+                report.missing = [each for each in [*weather.wanted, *blows.wanted] if not report.faults[each]]
             report.problems += await _settle(made, load, dice)
             book = await asyncio.to_thread(_gathered, made, load, [*weather.played, *blows.played])
             report.problems += balance(book)
             report.passed = sum((each.passed for each in made.processes.values()), made.passed)
             report.figures = _figures(made, book)
+            if report.problems and keep is not None:
+                _keep(made, book, report, keep)
             return report
         finally:
             await load.close()
@@ -145,12 +154,6 @@ async def _settle(made: World, load: Load, dice: random.Random) -> list[str]:
     return [f"at_rest: after {ROUNDS_MAX} leaps of time something is still planned"]
 
 
-def _missing(faults: Counter[str], made: World) -> list[str]:
-    wanted = [*WEATHER, *(SQLITE if made.tables.is_sqlite else POSTGRESQL), *BLOWS]
-    wanted += [*(SEVERAL if len(made.processes) > 1 else ()), *(f"kill -9: {seam}" for seam in SEAMS)]
-    return [name for name in wanted if not faults[name]]
-
-
 def _gathered(made: World, load: Load, played: list[Played]) -> Book:
     cards = [
         CardSeen(
@@ -175,6 +178,15 @@ def _gathered(made: World, load: Load, played: list[Played]) -> Book:
         faults=played,
         flows=shipped_flows().flows,
     )
+
+
+def _keep(made: World, book: Book, report: Report, folder: Path) -> None:
+    """Put into a folder what is needed to find out why the books do not balance."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for log in made.folder.glob("*.log"):
+        shutil.copy(log, folder)
+    (folder / "report.txt").write_text("\n".join(report.lines()), encoding="utf-8")
+    (folder / "book.json").write_text(json.dumps(asdict(replace(book, flows={})), default=str, indent=1), encoding="utf-8")
 
 
 def _figures(made: World, book: Book) -> dict[str, int]:
