@@ -81,6 +81,9 @@ class Faults:
         came_about = await play(self) is not False
         self.note(f"{name}: {'done' if came_about else 'did not come about'}")
         if not came_about:
+            if not self.world.tables.is_sqlite:
+                for row in self.world.tables.ask("SELECT pid, state, wait_event_type, wait_event, extract(epoch from clock_timestamp()-xact_start) AS age, pg_blocking_pids(pid), left(regexp_replace(query, '\\s+', ' ', 'g'), 90) FROM pg_stat_activity WHERE application_name='aftersale' AND state <> 'idle'"):
+                    self.note(f"      {tuple(row)}")
             self.note(f"    running: {[each.name for each in self.world.running]}; {(await self.world.busy())[:6]}")
         if came_about:
             self.counted[name] += 1

@@ -102,6 +102,7 @@ def hurry() -> None:
     service.connect = partial(service.connect, patience=PATIENCE)  # type: ignore[assignment]
     service.SlackPoster = partial(service.SlackPoster, patience=PATIENCE)  # type: ignore[assignment,misc]
     service.TelegramPoller = partial(service.TelegramPoller, first_pause=PAUSE)  # type: ignore[assignment,misc]
+    service.LOOK_FOR_DUTY = PAUSE.total_seconds()
     service.SlackSocket = partial(service.SlackSocket, retry_after=PAUSE)  # type: ignore[assignment,misc]
 
 
