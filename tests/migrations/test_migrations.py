@@ -93,7 +93,8 @@ def test_database_behind_the_program_is_told_from_a_current_one(database_url: st
     folder = Path(revisions().dir)
     later = tmp_path / "migrations"
     shutil.copytree(folder, later)
-    (later / "versions" / "0002_later.py").write_text("revision = '0002'\ndown_revision = '0001'\n")
+    head = revisions().get_current_head()
+    (later / "versions" / "9000_later.py").write_text(f"revision = '9000'\ndown_revision = '{head}'\n")
     settings = migration_settings()
     settings.set_main_option("script_location", str(later))
     with connection_to(database_url) as connection:
