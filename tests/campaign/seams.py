@@ -35,13 +35,20 @@ SEAMS: tuple[str, ...] = (
 # In the order in which they decide what a transaction is; a claim also writes rows, and so on. An empty answer is a look
 # that found nothing.
 _TELLING = {
-    "receive": "receive",
-    "claim": "claim",
-    "new_incoming": "handle",
-    "due_moments": "moments",
-    "expired_leases": "recover",
-    "put_outgoing": "mark",
+    name: kind
+    for name, kind in (
+        ("receive", "receive"),
+        ("claim", "claim"),
+        ("new_incoming", "handle"),
+        ("new_among", "handle"),
+        ("due_moments", "moments"),
+        ("expired_leases", "recover"),
+        ("arrived", "mark"),
+        ("put_outgoing", "mark"),
+    )
+    if hasattr(SqlUnitOfWork, name)
 }
+_LOOKS = frozenset({"new_incoming", "new_among", "due_moments", "expired_leases"})
 
 
 class Seams:
@@ -114,7 +121,7 @@ class Seams:
         @functools.wraps(inner)
         def wrapped(uow: SqlUnitOfWork, *args: Any, **more: Any) -> Any:
             given = inner(uow, *args, **more)
-            looked_in_vain = method in ("new_incoming", "due_moments", "expired_leases") and not given
+            looked_in_vain = method in _LOOKS and not given
             claimed_nothing = method == "claim" and not (args[0] if args else more.get("ids"))
             if not looked_in_vain and not claimed_nothing:
                 getattr(self._asked, "methods", set()).add(method)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bot.adapters.slack.blocks import EVENT_TYPE
 from tests.campaign.books import PERHAPS_TWICE, Book, CardSeen, Line, balance
-from tests.campaign.faults import Faults, Played, blows_for, weather_of
+from tests.campaign.faults import LEASE_OVER, Faults, Played, blows_for, weather_of
 from tests.campaign.load import Load
 from tests.campaign.seams import SEAMS
 from tests.campaign.world import World, world
@@ -138,6 +138,8 @@ async def _settle(made: World, load: Load, dice: random.Random) -> list[str]:
     """Let all come to rest: staff remedy what is open, customers answer, and every flow runs out of time."""
     await made.all_run()
     await made.slack.wait_connected(REST_WITHIN)
+    # What the dead left behind is taken up once their leases are over.
+    made.clock.advance(LEASE_OVER)
     for _ in range(ROUNDS_MAX):
         busy = await made.rest(REST_WITHIN)
         if busy:
