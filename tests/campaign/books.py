@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 from bot.adapters.sandbox.telegram import Arrival
@@ -149,7 +150,7 @@ def order_kept(book: Book) -> Iterator[str]:
         if row["priority"] == 0 and arrived[row["id"]] and (prompt or row["kind"] in ("system", "staff_reply")):
             by_chat[row["body"]["chat_id"]].append(row)
     for chat_id, rows in by_chat.items():
-        for before, after in zip(rows, rows[1:], strict=False):
+        for before, after in pairwise(rows):
             if arrived[before["id"]][0].message_id > arrived[after["id"]][0].message_id:
                 yield f"in chat {chat_id} {_named(after)} overtook {_named(before)}"
 
@@ -283,7 +284,7 @@ def threads_in_order(book: Book) -> Iterator[str]:
             yield f"line {row['id']} of case {row['case_id']} is marked as sent, and does not stand in its thread"
         by_case[row["case_id"], channel].append(row)
     for (case_id, channel), rows in by_case.items():
-        for before, after in zip(rows, rows[1:], strict=False):
+        for before, after in pairwise(rows):
             if float(before["external"]) > float(after["external"]):
                 yield f"in the thread of case {case_id} in {channel} line {after['id']} overtook line {before['id']}"
     known = {row["external"] for rows in by_case.values() for row in rows}
@@ -307,7 +308,7 @@ def _letters(text: str) -> str:
 
 def staff_is_heard(book: Book) -> Iterator[str]:
     """A reply that Slack was told is taken reached the customer; if twice, it says so; if never, the thread says why."""
-    acts = [row for row in book.rows("inbox", source="slack")]
+    acts = book.rows("inbox", source="slack")
     threads: dict[str, str] = defaultdict(str)
     for card in book.cards:
         threads[card.case_id] += "\n".join(line.text for line in card.lines)
@@ -364,7 +365,9 @@ def sales_explained(book: Book) -> Iterator[str]:
             last[entry["sale_id"]] = entry
         if entry["kind"].startswith(("order.", "product.")):
             happened[entry["sale_id"]].add(entry["kind"])
-        if entry["kind"] == "sale.complete" and not any(_completes(book, row, entry) for row in book.tables["verdicts"]):
+        if entry["kind"] == "sale.complete" and not any(
+            _completes(book, row, entry) for row in book.tables["verdicts"]
+        ):
             yield f"sale {entry['sale_id']} became complete, and the customer had not said so"
     for sale in book.tables["sales"]:
         told = last.get(sale["id"])
@@ -384,7 +387,8 @@ def _completes(book: Book, verdict: Row, entry: Row) -> bool:
     if not isinstance(ask, Ask):
         return False
     number = next(
-        (index for index, choice in enumerate(ask.choices) if choice.name == verdict["choice"] and choice.completes), None
+        (index for index, choice in enumerate(ask.choices) if choice.name == verdict["choice"] and choice.completes),
+        None,
     )
     if number is None:
         return False

@@ -269,7 +269,7 @@ async def _table_locked(faults: Faults) -> None:
 
     def hold() -> None:
         with psycopg.connect(str(faults.world.tables.server_url)) as connection:
-            connection.execute(f"LOCK TABLE {table} IN EXCLUSIVE MODE")  # noqa: S608 - one of the words above
+            connection.execute(f"LOCK TABLE {table} IN EXCLUSIVE MODE")
             time.sleep(seconds)
             connection.rollback()
 
@@ -353,7 +353,8 @@ async def _kill_while_starting(faults: Faults) -> bool:
 
 
 async def _kill_all(faults: Faults) -> bool:
-    return all([faults.world.kill(each) for each in faults.world.running])
+    killed = [faults.world.kill(each) for each in faults.world.running]
+    return bool(killed) and all(killed)
 
 
 async def _restart(faults: Faults) -> None:

@@ -25,6 +25,7 @@ from bot.errors import ConfigurationError
 from bot.ports.records import LinkToken
 from bot.sales import hash_token
 from storage.database import open_database
+from tests.campaign.dice import dice
 from tests.campaign.world import World
 from tests.system.stage import INTAKE_SECRET, order
 
@@ -68,7 +69,7 @@ class Shop:
     """Sells, and tells of it by HTTP until it is told that it was heard; sometimes twice, sometimes out of order."""
 
     def __init__(self, world: World, ledger: Ledger, seed: str) -> None:
-        self._world, self._ledger, self._dice = world, ledger, random.Random(f"{seed}:shop")
+        self._world, self._ledger, self._dice = world, ledger, dice(seed, "shop")
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5))
         self._webhook = Webhook(INTAKE_SECRET)
 
@@ -125,7 +126,7 @@ class Shop:
             running = self._world.running
             if running:
                 process = self._dice.choice(running)
-                at = datetime.now(UTC)  # noqa: DTZ005, TID251 - a signature carries the real time of whoever verifies it
+                at = datetime.now(UTC)  # noqa: TID251 - a signature carries the real time of whoever verifies it
                 headers = {
                     "content-type": "application/json",
                     "webhook-id": told["id"],
@@ -134,20 +135,20 @@ class Shop:
                 }
                 with suppress(aiohttp.ClientError, TimeoutError, OSError):
                     async with self._session.post(f"{process.address}/events", data=body, headers=headers) as answer:
-                        if answer.status == 202:  # noqa: PLR2004 - accepted
+                        if answer.status == 202:
                             self._ledger.accepted_events.append(told["id"])
                             return
             await asyncio.sleep(0.2)
 
 
-def make_links(world: World, sales: list[tuple[str, str]], dice: random.Random) -> dict[str, str]:
+def make_links(world: World, sales: list[tuple[str, str]], throw: random.Random) -> dict[str, str]:
     """Give a token of a deep link for each pair of sale and customer, as `aftersale link` makes them.
 
     Raises:
         ConfigurationError, DBAPIError: the database is away just now.
     """
     now = world.clock.now()
-    tokens = {sale: f"{sale}-{dice.getrandbits(64):x}" for sale, _ in sales}
+    tokens = {sale: f"{sale}-{throw.getrandbits(64):x}" for sale, _ in sales}
     database = open_database(world.tables.url)
     try:
         for sale, customer in sales:
@@ -163,19 +164,19 @@ class Buyer:
 
     def __init__(self, world: World, ledger: Ledger, seed: str, number: int, tokens: list[str]) -> None:
         self._world, self._ledger, self._tokens = world, ledger, tokens
-        self._dice = random.Random(f"{seed}:buyer:{number}")
+        self._dice = dice(seed, f"buyer:{number}")
         self._number, self._words = number, 0
         self._seen = 0
         self.phone: Customer = world.telegram.customer(first_name=NAMES[number % len(NAMES)])
 
     async def lives(self) -> None:
         """Go on until cancelled."""
-        dice = self._dice
-        await asyncio.sleep(dice.uniform(0, 1))
+        mine = self._dice
+        await asyncio.sleep(mine.uniform(0, 1))
         for token in self._tokens:
             await self.phone.start(token)
         while True:
-            await asyncio.sleep(dice.uniform(0.3, 1.7) * PATIENCE)
+            await asyncio.sleep(mine.uniform(0.3, 1.7) * PATIENCE)
             await self.looks()
 
     async def looks(self) -> None:
@@ -188,13 +189,13 @@ class Buyer:
             await self._idles()
 
     async def _reacts(self, message: ChatMessage) -> None:
-        dice = self._dice
-        luck = dice.random()
+        mine = self._dice
+        luck = mine.random()
         labels = [label for row in message.buttons for label in row]
         if labels and luck < 0.7:
-            label = labels[0] if dice.random() < 0.45 else dice.choice(labels)
+            label = labels[0] if mine.random() < 0.45 else mine.choice(labels)
             with suppress(SandboxError):
-                await (self.phone.tap_twice(label) if dice.random() < 0.15 else self.phone.tap(label))
+                await (self.phone.tap_twice(label) if mine.random() < 0.15 else self.phone.tap(label))
         elif labels and luck < 0.82:
             await self.writes("instead of a button")
         elif not labels and message.text.rstrip().endswith(("?", "welcome too.", "velkommen.")):
@@ -204,8 +205,8 @@ class Buyer:
                 await self.phone.send_photo(self._new_words("a picture"))
 
     async def _idles(self) -> None:
-        dice = self._dice
-        luck = dice.random()
+        mine = self._dice
+        luck = mine.random()
         if luck < 0.02:
             await self.writes("out of the blue")
         elif luck < 0.025:
@@ -216,7 +217,7 @@ class Buyer:
             await self.phone.start()
         elif luck < 0.039:
             await self.phone.block()
-            await asyncio.sleep(dice.uniform(0.1, 0.6))
+            await asyncio.sleep(mine.uniform(0.1, 0.6))
             await self.phone.unblock()
         elif luck < 0.044 and self._words:
             await self.phone.edit_last(self._new_words("changed"))
@@ -258,7 +259,7 @@ class Clerk:
 
     def __init__(self, world: World, ledger: Ledger, seed: str, number: int) -> None:
         self._world, self._ledger = world, ledger
-        self._dice = random.Random(f"{seed}:clerk:{number}")
+        self._dice = dice(seed, f"clerk:{number}")
         self._number, self._words = number, 0
         self.person: Member = world.slack.member(PEOPLE[number % len(PEOPLE)])
 
@@ -356,7 +357,7 @@ class Load:
 
     def __init__(self, world: World, seed: str, *, buyers: int, clerks: int = 2) -> None:
         self.world, self.ledger = world, Ledger()
-        self._dice = random.Random(f"{seed}:load")
+        self._dice = dice(seed, "load")
         self._seed, self._buyers_wanted = seed, buyers
         self.shop = Shop(world, self.ledger, seed)
         self.buyers: list[Buyer] = []

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bot.adapters.slack.blocks import EVENT_TYPE
 from tests.campaign.books import PERHAPS_TWICE, Book, CardSeen, Line, balance
+from tests.campaign.dice import dice
 from tests.campaign.faults import LEASE_OVER, Faults, Played, blows_for, weather_of
 from tests.campaign.load import Load
 from tests.campaign.seams import SEAMS
@@ -73,14 +74,14 @@ async def campaign(
         note: is told of each fault as it is played.
         keep: a folder to which logs and books go where they do not balance.
     """
-    dice = random.Random(seed)
+    settling = dice(seed, "settling")
     async with world(database_url, processes=processes) as made:
         load = Load(made, seed, buyers=buyers)
         try:
             await load.begin()
-            weather = Faults(made, weather_of(made), random.Random(f"{seed}:weather"), part=part, note=note)
-            blows = Faults(made, blows_for(made), random.Random(f"{seed}:blows"), part=part, note=note)
-            time = asyncio.create_task(_time_goes_on(made, load, random.Random(f"{seed}:time"), buyers, blows.played, calm=calm))
+            weather = Faults(made, weather_of(made), dice(seed, "weather"), part=part, note=note)
+            blows = Faults(made, blows_for(made), dice(seed, "blows"), part=part, note=note)
+            time = asyncio.create_task(_time_goes_on(made, load, dice(seed, "time"), buyers, blows.played, calm=calm))
             if calm:
                 await asyncio.sleep(seconds)
             else:
@@ -94,7 +95,7 @@ async def campaign(
             report = Report(seed, faults=weather.counted + blows.counted)
             if not calm:
                 report.missing = [each for each in [*weather.wanted, *blows.wanted] if not report.faults[each]]
-            report.problems += await _settle(made, load, dice)
+            report.problems += await _settle(made, load, settling)
             book = await asyncio.to_thread(_gathered, made, load, [*weather.played, *blows.played])
             report.problems += balance(book)
             report.passed = sum((each.passed for each in made.processes.values()), made.passed)
@@ -107,7 +108,7 @@ async def campaign(
 
 
 async def _time_goes_on(
-    made: World, load: Load, dice: random.Random, buyers: int, played: list[Played], *, calm: bool
+    made: World, load: Load, throw: random.Random, buyers: int, played: list[Played], *, calm: bool
 ) -> None:
     """Let days pass in seconds, in spans of minutes and hours; and let new customers come.
 
@@ -116,25 +117,25 @@ async def _time_goes_on(
     """
     number = buyers
     while True:
-        await asyncio.sleep(dice.uniform(0.15, 0.5))
+        await asyncio.sleep(throw.uniform(0.15, 0.5))
         before = made.clock.now()
-        is_busy = bool(await made.rest(3 if calm else dice.uniform(0.1, 0.5)))
-        luck = dice.random()
+        is_busy = bool(await made.rest(3 if calm else throw.uniform(0.1, 0.5)))
+        luck = throw.random()
         if luck < 0.5:
-            made.clock.advance(timedelta(minutes=dice.uniform(5, 60)))
+            made.clock.advance(timedelta(minutes=throw.uniform(5, 60)))
         elif luck < 0.85:
-            made.clock.advance(timedelta(hours=dice.uniform(1, 8)))
+            made.clock.advance(timedelta(hours=throw.uniform(1, 8)))
         else:
-            made.clock.advance(timedelta(hours=dice.uniform(8, 40)))
+            made.clock.advance(timedelta(hours=throw.uniform(8, 40)))
         if is_busy:
             played.append(Played("Clock: leaps while messages are on their way", before, made.clock.now()))
         await made.tick(2)
-        if dice.random() < 0.15:
+        if throw.random() < 0.15:
             await load.joins(number)
             number += 1
 
 
-async def _settle(made: World, load: Load, dice: random.Random) -> list[str]:
+async def _settle(made: World, load: Load, throw: random.Random) -> list[str]:
     """Let all come to rest: staff remedy what is open, customers answer, and every flow runs out of time."""
     await made.all_run()
     await made.slack.wait_connected(REST_WITHIN)
@@ -152,7 +153,7 @@ async def _settle(made: World, load: Load, dice: random.Random) -> list[str]:
         due = await asyncio.to_thread(made.tables.next_at)
         if due is None:
             return []
-        made.clock.move_to(due + STEP * dice.random())
+        made.clock.move_to(due + STEP * throw.random())
     return [f"at_rest: after {ROUNDS_MAX} leaps of time something is still planned"]
 
 
@@ -188,7 +189,9 @@ def _keep(made: World, book: Book, report: Report, folder: Path) -> None:
     for log in made.folder.glob("*.log"):
         shutil.copy(log, folder)
     (folder / "report.txt").write_text("\n".join(report.lines()), encoding="utf-8")
-    (folder / "book.json").write_text(json.dumps(asdict(replace(book, flows={})), default=str, indent=1), encoding="utf-8")
+    (folder / "book.json").write_text(
+        json.dumps(asdict(replace(book, flows={})), default=str, indent=1), encoding="utf-8"
+    )
 
 
 def _figures(made: World, book: Book) -> dict[str, int]:

@@ -133,7 +133,12 @@ def honest() -> Book:
         handed=heard,
         cards=[
             CardSeen(
-                "C", "10.0", "case", "post", STATES["confirmed"], (Line("11.0", "taken", True), Line("12.0", "done", True))
+                "C",
+                "10.0",
+                "case",
+                "post",
+                STATES["confirmed"],
+                (Line("11.0", "taken", is_ours=True), Line("12.0", "done", is_ours=True)),
             )
         ],
         ledger=Ledger(
@@ -259,13 +264,32 @@ PLANTED = [
     ("cards_stand", "does not stand in Slack", card(ts="9.0")),
     ("cards_stand", "posted 2 times", lambda book: book.cards.append(replace(book.cards[0], ts="13.0", lines=()))),
     ("cards_stand", "no row explains", card(post="nobody")),
-    ("threads_in_order", "does not stand in its thread", card(lines=(Line("11.0", "taken", True),))),
-    ("threads_in_order", "overtook", lambda book: [set_("outbox", 5, external="12.0")(book), set_("outbox", 6, external="11.0")(book)]),
-    ("threads_in_order", "nobody was to say", lambda book: [book.faults.append(KILL), card(lines=(*book.cards[0].lines, Line("13.0", "hm", True)))(book)]),
-    ("threads_in_order", "nobody was to say", lambda book: card(lines=(*book.cards[0].lines, Line("13.0", "done", True)))(book)),
+    ("threads_in_order", "does not stand in its thread", card(lines=(Line("11.0", "taken", is_ours=True),))),
+    (
+        "threads_in_order",
+        "overtook",
+        lambda book: [set_("outbox", 5, external="12.0")(book), set_("outbox", 6, external="11.0")(book)],
+    ),
+    (
+        "threads_in_order",
+        "nobody was to say",
+        lambda book: [
+            book.faults.append(KILL),
+            card(lines=(*book.cards[0].lines, Line("13.0", "hm", is_ours=True)))(book),
+        ],
+    ),
+    (
+        "threads_in_order",
+        "nobody was to say",
+        lambda book: card(lines=(*book.cards[0].lines, Line("13.0", "done", is_ours=True)))(book),
+    ),
     ("staff_is_heard", "stands 0 times in the inbox", lost("inbox", 4)),
     ("staff_is_heard", "never reached", lambda book: [lost("outbox", 3)(book), book.arrivals.pop()]),
-    ("staff_is_heard", "nobody was told", lambda book: [set_("outbox", 3, state="refused", reason="blocked")(book), book.arrivals.pop()]),
+    (
+        "staff_is_heard",
+        "nobody was told",
+        lambda book: [set_("outbox", 3, state="refused", reason="blocked")(book), book.arrivals.pop()],
+    ),
     ("staff_is_heard", "did not say so", came_again(9, "We are at it r1", KILL)),
     ("staff_is_heard", "of 1 acknowledged remedies", lost("inbox", 5)),
     ("staff_is_heard", "is failed", set_("inbox", 5, state="failed", error="no")),
@@ -314,7 +338,7 @@ def test_every_balance_can_fail() -> None:
         came_again(9, "We are at it r1\n(perhaps sent twice)", KILL),
         lambda book: [
             book.faults.append(KILL),
-            card(lines=(*book.cards[0].lines, Line("13.0", "done (perhaps posted twice)", True)))(book),
+            card(lines=(*book.cards[0].lines, Line("13.0", "done (perhaps posted twice)", is_ours=True)))(book),
         ],
     ],
     ids=["a question in doubt", "a reply that says so", "a line that says so"],

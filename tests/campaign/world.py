@@ -33,7 +33,6 @@ OPEN_WITHIN = 60.0
 LOOK_EVERY = 0.03
 
 
-
 @dataclass
 class Process:
     """One place for a program, which is filled again when its program dies."""
@@ -312,7 +311,7 @@ class World:
         with suppress(TimeoutError):
             async with asyncio.timeout(within):
                 calm = 0
-                while calm < 2:  # noqa: PLR2004 - work wanders from the inbox to the outbox while it is looked at
+                while calm < 2:
                     await self.tick()
                     busy = await self.busy()
                     calm = 0 if busy else calm + 1

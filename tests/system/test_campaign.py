@@ -12,7 +12,9 @@ SHARES = 4
 
 
 @pytest.mark.parametrize(
-    ("database_url", "share"), [("sqlite", 0), ("postgres", 1), ("sqlite", 2), ("postgres", 3)], indirect=["database_url"]
+    ("database_url", "share"),
+    [("sqlite", 0), ("postgres", 1), ("sqlite", 2), ("postgres", 3)],
+    indirect=["database_url"],
 )
 async def test_the_books_balance_after_a_storm(database_url: str, share: int) -> None:
     """People act, everything fails, programs are killed at every step; afterwards nothing is lost, doubled or unexplained."""
