@@ -71,7 +71,6 @@ async def run(name: str, clock_file: Path, kill_at: dict[str, int], orders: int,
     seams.lay()
     disk.watch()
     hurry()
-    faulthandler.register(signal.SIGUSR1, sys.stderr)
     opening = service.open_service(
         Settings.load(env_file=None), clock=clock, shop=shop(), flow_files=shipped_flows(), slack_per_second=FAST
     )
@@ -93,6 +92,11 @@ async def run(name: str, clock_file: Path, kill_at: dict[str, int], orders: int,
                     disk.is_full = order["full"]
                 case "skew":
                     clock.skew = timedelta(seconds=order["seconds"])
+                case "stacks":
+                    faulthandler.dump_traceback(sys.stderr)
+                    for task in asyncio.all_tasks():
+                        task.print_stack(file=sys.stderr)
+                    sys.stderr.flush()
                 case "stop":
                     break
 

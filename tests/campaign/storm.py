@@ -95,7 +95,10 @@ async def campaign(
             report = Report(seed, faults=weather.counted + blows.counted)
             if not calm:
                 report.missing = [each for each in [*weather.wanted, *blows.wanted] if not report.faults[each]]
+            before = sum(each.deaths for each in made.processes.values())
             report.problems += await _settle(made, load, settling)
+            if died := sum(each.deaths for each in made.processes.values()) - before:
+                report.problems.append(f"at_rest: programs died {died} times, and nobody had killed them")
             book = await asyncio.to_thread(_gathered, made, load, [*weather.played, *blows.played])
             report.problems += balance(book)
             report.passed = sum((each.passed for each in made.processes.values()), made.passed)
@@ -135,8 +138,17 @@ async def _time_goes_on(
             number += 1
 
 
+async def _stuck(made: World, busy: list[str]) -> list[str]:
+    """Have every program write down where it stands, for whoever looks into its log, and say what is still to be done."""
+    for process in made.running:
+        made.order(process, "stacks")
+    await asyncio.sleep(1)
+    return [f"at_rest: it does not come to rest: {each}" for each in busy]
+
+
 async def _settle(made: World, load: Load, throw: random.Random) -> list[str]:
     """Let all come to rest: staff remedy what is open, customers answer, and every flow runs out of time."""
+    await asyncio.sleep(0.5)  # Whoever was told to die at the last moment has died by now.
     await made.all_run()
     await made.slack.wait_connected(REST_WITHIN)
     # What the dead left behind is taken up once their leases are over.
@@ -144,7 +156,7 @@ async def _settle(made: World, load: Load, throw: random.Random) -> list[str]:
     for _ in range(ROUNDS_MAX):
         busy = await made.rest(REST_WITHIN)
         if busy:
-            return [f"at_rest: it does not come to rest: {each}" for each in busy]
+            return await _stuck(made, busy)
         acted = await load.clerks[0].settles()
         for buyer in load.buyers:
             acted |= await buyer.settles()

@@ -215,13 +215,13 @@ class World:
     def arm(self, seam: str, nth: int = 1) -> None:
         """Have whichever program first passes `seam` for the `nth` time kill itself there."""
         self._armed[seam] = nth
-        for process in self.running:
+        for process in self.processes.values():  # Also one that is just starting.
             self.order(process, "kill_at", seam=seam, nth=nth)
 
     def disarm(self, seam: str) -> None:
         """Take that back."""
         self._armed.pop(seam, None)
-        for process in self.running:
+        for process in self.processes.values():
             self.order(process, "kill_at", seam=seam, nth=0)
 
     @property
