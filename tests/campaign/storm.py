@@ -95,9 +95,10 @@ async def campaign(
             report = Report(seed, faults=weather.counted + blows.counted)
             if not calm:
                 report.missing = [each for each in [*weather.wanted, *blows.wanted] if not report.faults[each]]
-            before = sum(each.deaths for each in made.processes.values())
+            await asyncio.sleep(1)  # Whoever was told to die at the last moment has died by now.
+            before = sum(each.crashes for each in made.processes.values())
             report.problems += await _settle(made, load, settling)
-            if died := sum(each.deaths for each in made.processes.values()) - before:
+            if died := sum(each.crashes for each in made.processes.values()) - before:
                 report.problems.append(f"at_rest: programs died {died} times, and nobody had killed them")
             book = await asyncio.to_thread(_gathered, made, load, [*weather.played, *blows.played])
             report.problems += balance(book)
@@ -148,7 +149,6 @@ async def _stuck(made: World, busy: list[str]) -> list[str]:
 
 async def _settle(made: World, load: Load, throw: random.Random) -> list[str]:
     """Let all come to rest: staff remedy what is open, customers answer, and every flow runs out of time."""
-    await asyncio.sleep(0.5)  # Whoever was told to die at the last moment has died by now.
     await made.all_run()
     await made.slack.wait_connected(REST_WITHIN)
     # What the dead left behind is taken up once their leases are over.

@@ -43,6 +43,7 @@ class Process:
     is_running: bool = False
     address: str = ""
     deaths: int = 0
+    crashes: int = 0
     ticked: int = 0
     passed: Counter[str] = field(default_factory=Counter)
 
@@ -274,6 +275,7 @@ class World:
                     self.killed_at[told["seam"]] += 1
                     self.disarm(told["seam"])
                 case "died":
+                    process.crashes += told["status"] != 0
                     self._died(process)
             async with self._changed:
                 self._changed.notify_all()
