@@ -269,6 +269,8 @@ def mark_safely(uow: UnitOfWork, house: House, outcome: Outcome, now: datetime) 
 def mark(uow: UnitOfWork, house: House, outcome: Outcome, now: datetime) -> None:
     """Write down what came of one attempt, and whatever follows from it."""
     message, error = outcome.message, outcome.error
+    if error is not None and _settled_since(uow, message):
+        return
     if error is None or (isinstance(error, DeliveryRefused) and error.reason == "unchanged"):
         external = outcome.external or message.external or str(message.body.get("message_id", ""))
         _sent(uow, house, replace(message, state="sent", external=external, sent_at=now, reason=None), now)
@@ -283,6 +285,12 @@ def mark(uow: UnitOfWork, house: House, outcome: Outcome, now: datetime) -> None
     else:
         uow.put_outgoing(replace(message, state="failed", reason=f"{type(error).__name__}: {error}", lease_until=None))
         note_down(uow, now, "message.failed", sale_id=message.sale_id, message=message.kind, error=str(error))
+
+
+def _settled_since(uow: UnitOfWork, message: Outgoing) -> bool:
+    """Tell whether others have taken a message up since: its lease was over, and what we would say is out of date."""
+    now_so = uow.outgoing(message.id) if message.id is not None else None
+    return now_so is not None and (now_so.state != "sending" or now_so.attempts != message.attempts)
 
 
 def _sent(uow: UnitOfWork, house: House, message: Outgoing, now: datetime) -> None:
