@@ -6,6 +6,7 @@ What a transaction is stands in `storage.unit_of_work`, how the schema comes to 
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -13,6 +14,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from psycopg.adapt import Buffer
 from psycopg.types.string import StrDumper
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
@@ -21,9 +24,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool, StaticPool
 
 from bot.errors import ConfigurationError
+from storage.compatibility import program_name
 from storage.duties import Duties, alone_on
 from storage.reports import SqlReports
-from storage.schema import SchemaState, schema_state, silent, upgrade
+from storage.schema import SchemaState, migration_settings, revisions, schema_state, silent, takes_away, upgrade
 from storage.unit_of_work import SqlUnitOfWork, in_transaction
 
 T = TypeVar("T")
@@ -32,6 +36,8 @@ POSTGRESQL_WORKERS = 8
 _READERS = 4
 _LOCK_TIMEOUT = timedelta(seconds=10)
 _CONNECT_TIMEOUT = timedelta(seconds=10)
+_MIGRATION_ATTEMPTS = 5
+_MIGRATION_PAUSE = timedelta(seconds=1)
 _VARIABLE = "DATABASE_URL"
 _FORMS = "write sqlite:///aftersale.db, or postgresql://user:password@host/name"
 
@@ -83,7 +89,7 @@ class SqlDatabase:
         return await asyncio.to_thread(question, self.reports())
 
     def schema_state(self) -> SchemaState:
-        """Say whether the schema is ``empty``, ``old``, ``current`` or ``newer`` than this program."""
+        """Say whether the schema is ``empty``, ``old``, ``current``, ``ahead`` (but usable), or ``newer``."""
         return self._read(schema_state)
 
     def close(self) -> None:
@@ -136,30 +142,62 @@ def open_database(url: str, *, workers: int = POSTGRESQL_WORKERS) -> SqlDatabase
         return SqlDatabase(engine, readers, workers=workers)
 
 
-def migrate(url: str, progress: Callable[[str], None] = silent) -> None:
+def migrate(url: str, progress: Callable[[str], None] = silent, settings: Config | None = None) -> None:
     """Bring the schema at `url` to what this program needs; does nothing where it is so already.
 
-    All of it is one transaction, on SQLite and PostgreSQL alike: if a step fails, nothing is changed.
+    All of it is one transaction, on SQLite and PostgreSQL alike: if a step fails, nothing is changed. On PostgreSQL it
+    keeps no running program waiting for long: a table that stays in use is given up after two seconds, and tried again.
 
     Args:
         url: as for `open_database`; a file that does not exist is made.
         progress: is told one line for each step.
+        settings: which revisions there are; by default this program's own.
 
     Raises:
-        ConfigurationError: nothing answers there, the schema is newer than this program, or a step failed.
+        ConfigurationError: nothing answers there, the schema is newer than this program, an older program that could
+            not go on is running, or a step failed.
     """
     location = parse_url(url)
+    settings = settings or migration_settings()
     engine = open_for_migration(location)
     try:
         with _must_answer(location):
             engine.connect().close()
-        with engine.connect() as connection:
-            upgrade(connection, progress)
+        with _alone_if_needed(engine, location, settings):
+            _upgrade(engine, progress, settings)
     except DatabaseError as error:
         problem = f"the schema could not be brought up to date, nothing was changed: {_reason(error)}"
         raise ConfigurationError(_VARIABLE, problem, "stop what else uses the database, or restore a backup") from error
     finally:
         engine.dispose()
+
+
+def _alone_if_needed(engine: Engine, location: URL, settings: Config) -> AbstractContextManager[None]:
+    """On SQLite: keep the program off a file from which a migration takes away what an older one needs."""
+    if location.get_backend_name() != "sqlite" or is_in_memory(location):
+        return nullcontext()
+    with engine.connect() as connection:
+        needed = takes_away(connection, ScriptDirectory.from_config(settings))
+    return alone_on(Path(str(location.database))) if needed else nullcontext()
+
+
+def _upgrade(engine: Engine, progress: Callable[[str], None], settings: Config) -> None:
+    for left in range(_MIGRATION_ATTEMPTS - 1, -1, -1):
+        try:
+            with engine.connect() as connection:
+                upgrade(connection, progress, settings=settings)
+        except OperationalError as error:
+            # Source: https://www.postgresql.org/docs/current/errcodes-appendix.html (55P03; read 2026-11-25)
+            if getattr(error.orig, "sqlstate", None) != "55P03":
+                raise
+            if not left:
+                problem = "the schema was not changed, because a table that it concerns stayed in use"
+                mend = "end what holds it (a long report, pg_dump), then migrate again; what runs may go on running"
+                raise ConfigurationError(_VARIABLE, problem, mend) from error
+            progress("A table is in use; trying again.")
+            time.sleep(_MIGRATION_PAUSE.total_seconds())
+        else:
+            return
 
 
 def parse_url(url: str) -> URL:
@@ -235,16 +273,39 @@ class _StorableText(StrDumper):
         return super().dump(obj)
 
 
+_SECONDS_TO_NOTICE = {"idle": 5, "interval": 2, "count": 3}
+"""After how long a connection whose other end is gone without a word counts as gone: 5 + 2 × 3 seconds."""
+
+_SESSION = {
+    # The server's half: what a program that was cut off still held (duties, locks) is free for the others.
+    # Source: https://www.postgresql.org/docs/current/runtime-config-connection.html (read 2026-11-25)
+    **{f"tcp_keepalives_{name}": str(number) for name, number in _SECONDS_TO_NOTICE.items()},
+    # A transaction here is one plain function; one that stands still for so long has nobody behind it any more.
+    # Source: https://www.postgresql.org/docs/current/runtime-config-client.html (read 2026-11-25)
+    "idle_in_transaction_session_timeout": "30s",
+}
+
+
 def _postgresql(location: URL, **pool: Any) -> Engine:
-    if "connect_timeout" not in location.query:
-        location = location.update_query_dict({"connect_timeout": str(int(_CONNECT_TIMEOUT.total_seconds()))})
-    if "application_name" not in location.query:
-        location = location.update_query_dict({"application_name": "aftersale"})
+    given = location.query
+    name = str(given.get("application_name", "aftersale"))
+    ours = {
+        "connect_timeout": str(int(_CONNECT_TIMEOUT.total_seconds())),
+        # Our half. Source: https://www.postgresql.org/docs/current/libpq-connect.html (read 2026-11-25)
+        **{f"keepalives_{name}": str(number) for name, number in _SECONDS_TO_NOTICE.items()},
+        "tcp_user_timeout": "11000",
+    }
+    location = location.update_query_dict({name: value for name, value in ours.items() if name not in given})
+    location = location.update_query_dict({"application_name": program_name(revisions().get_current_head(), name)})
     engine = create_engine(location, isolation_level="READ COMMITTED", **pool)
 
     @event.listens_for(engine, "connect")
-    def _take_any_text(connection: Any, _record: Any) -> None:
+    def _set_up(connection: Any, _record: Any) -> None:
         connection.adapters.register_dumper(str, _StorableText)
+        # By statement, not as `options` of the connection: poolers between here and the server refuse those.
+        for name, value in _SESSION.items():
+            connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+        connection.commit()
 
     return engine
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+import structlog
+
 from bot.adapters.clock import SystemClock
 from bot.adapters.flow_files import FlowFiles
 from bot.adapters.shop_file import read_shop_file
@@ -16,6 +18,8 @@ from bot.ports.channels import Clock
 from bot.ports.store import UnitOfWork
 from bot.settings import Settings
 from storage.database import SqlDatabase, open_database
+
+_log = structlog.get_logger("aftersale.app")
 
 USERNAME = "telegram.username"
 """Under which note the bot's user name is kept, so that links can be made while Telegram is down."""
@@ -76,6 +80,8 @@ def demand_current(database: SqlDatabase) -> None:
     state = database.schema_state()
     if state in ("empty", "old"):
         raise ConfigurationError("DATABASE_URL", f"the database's tables are {state}", "run: aftersale migrate")
+    if state == "ahead":
+        _log.warning("schema_ahead", said="the database is newer than this program: end the upgrade soon")
     if state == "newer":
         mend = "install the newest aftersale, or restore the backup made before the upgrade"
         raise ConfigurationError("DATABASE_URL", "the database was made by a newer aftersale", mend)
