@@ -21,6 +21,17 @@ except ImportError:  # pragma: no cover - Windows: the lock is left out, nothing
 DUTIES = 3
 """Namespace of the advisory locks (see `storage.statements`)."""
 
+SILENT_SECONDS = 8
+"""How long a program may say nothing on the connection of a duty before the server takes the duty from it.
+
+It says something every few seconds (`hold`); who does not is stopped, frozen, or cut off without a word, which a
+connection by itself shows only after minutes. Older servers than 14 lack this, and go by TCP's own signs of life.
+Source: https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-IDLE-SESSION-TIMEOUT (read 2026-11-25)
+"""
+_LOST_WHEN_SILENT = text(
+    "SELECT set_config(name, :seconds, false) FROM pg_settings WHERE name = 'idle_session_timeout'"
+)
+
 
 @contextlib.contextmanager
 def alone_on(file: Path) -> Iterator[None]:
@@ -61,6 +72,7 @@ class Duties:
         connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
         lock = select(func.pg_try_advisory_lock(func.hashtextextended(duty, DUTIES)))
         if connection.execute(lock).scalar_one():
+            connection.execute(_LOST_WHEN_SILENT, {"seconds": f"{SILENT_SECONDS}s"})
             self._held[duty] = connection
             return True
         connection.close()
