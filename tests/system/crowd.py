@@ -173,6 +173,22 @@ class Crowd:
         self.play.clock.advance(by)
         write_time(self.clock_file, self.play.clock.now())
 
+    @asynccontextmanager
+    async def time_passing(self) -> AsyncIterator[None]:
+        """Let everybody's clock go on by itself while the block lasts, as fast as real time."""
+
+        async def go_on() -> None:
+            while True:
+                await asyncio.sleep(0.2)
+                self.advance(timedelta(seconds=0.2))
+
+        going = asyncio.create_task(go_on())
+        try:
+            yield
+        finally:
+            going.cancel()
+            await asyncio.gather(going, return_exceptions=True)
+
     # the shop
 
     async def happens(self, *events: dict[str, Any]) -> None:

@@ -1275,6 +1275,10 @@ class SandboxTelegram:
         """The most sends that arrived within any one second of real time, refused ones included."""
         return self._budget.worst_second()
 
+    def forget_pace(self) -> None:
+        """Begin `worst_second` anew: what was sent before, to set the stage, is not asked about."""
+        del self._budget.sent_at[:]
+
     @property
     def overlapping_polls(self) -> int:
         """How often one getUpdates came while another one, whose caller was still there, waited for updates."""
