@@ -31,8 +31,9 @@ def program_name(revision: str | None, given: str = _NAME) -> str:
 
     Args:
         revision: that revision.
-        given: the operator's own name for it, of which the beginning is kept.
+        given: the operator's own name for it, of which the beginning is kept; or what this function gave before.
     """
+    given = given.rpartition(f"{_NAME}/")[0].rstrip() or _NAME if f"{_NAME}/" in given else given
     mark = f" {_NAME}/{revision or ''}"
     return (given[: _NAME_MAX_BYTES - len(mark)] + mark).removeprefix(f"{_NAME} ")
 

@@ -16,8 +16,6 @@ from typing import Any, TypeVar
 
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from psycopg.adapt import Buffer
-from psycopg.types.string import StrDumper
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -51,6 +49,7 @@ class SqlDatabase:
         self._readers = readers
         self._executor = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="storage")
         self.duties = Duties(engine)
+        self._ears: list[Any] = []
 
     def reserved(self) -> AbstractContextManager[None]:
         """Keep other programs off a database on which only one may work (a SQLite file), while the block lasts.
@@ -88,12 +87,25 @@ class SqlDatabase:
         """Ask one or more read-only questions from async code, without holding up the loop."""
         return await asyncio.to_thread(question, self.reports())
 
+    def listen(self, heard: Callable[[], None]) -> None:
+        """Have `heard` called, from a thread of storage, whenever another program put something into inbox or outbox.
+
+        Signals may be missed, and mean no more than that it is worth looking. On SQLite there is no other program.
+        """
+        if not self.is_alone:
+            from storage.signals import Ear  # noqa: PLC0415 - as below: the driver is for PostgreSQL alone
+
+            location = self._engine.url
+            self._ears.append(Ear(_postgresql(location, poolclass=NullPool), heard))
+
     def schema_state(self) -> SchemaState:
         """Say whether the schema is ``empty``, ``old``, ``current``, ``ahead`` (but usable), or ``newer``."""
         return self._read(schema_state)
 
     def close(self) -> None:
         """Finish what is running, then give up connections and threads. Closing twice is harmless."""
+        while self._ears:
+            self._ears.pop().close()
         self._executor.shutdown(wait=True)
         self.duties.drop_all()
         self._engine.dispose()
@@ -260,19 +272,6 @@ def _reason(error: DatabaseError) -> str:
 # PostgreSQL -------------------------------------------------------------------------------------------------------
 
 
-class _StorableText(StrDumper):
-    """Writes text to PostgreSQL; what it cannot store (NUL, half a surrogate pair) becomes the replacement character.
-
-    Nobody types these, but they arrive in what shops and phones send, and one of them shall not keep a message from
-    being stored. Source: https://www.postgresql.org/docs/current/datatype-character.html
-    """
-
-    def dump(self, obj: str) -> Buffer | None:
-        if not obj.isascii() or "\x00" in obj:
-            obj = obj.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\x00", "\ufffd")
-        return super().dump(obj)
-
-
 _SECONDS_TO_NOTICE = {"idle": 5, "interval": 2, "count": 3}
 """After how long a connection whose other end is gone without a word counts as gone: 5 + 2 × 3 seconds."""
 
@@ -301,7 +300,9 @@ def _postgresql(location: URL, **pool: Any) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _set_up(connection: Any, _record: Any) -> None:
-        connection.adapters.register_dumper(str, _StorableText)
+        from storage.postgresql_text import StorableText  # noqa: PLC0415 - a shop on SQLite need not load the driver
+
+        connection.adapters.register_dumper(str, StorableText)
         # By statement, not as `options` of the connection: poolers between here and the server refuse those.
         for name, value in _SESSION.items():
             connection.execute("SELECT set_config(%s, %s, false)", (name, value))

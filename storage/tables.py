@@ -285,6 +285,7 @@ class IncomingRow(Row, table=True):
         _one_of("source", *get_args(InboxSource)),
         _one_of("state", "new", "done", "ignored", "failed"),
         Index("ix_inbox_new", "id", **_where("state = 'new'")),
+        Index("ix_inbox_source", "source", "id", **_where("state = 'new'")),
         Index("ix_inbox_lane", "lane", "id", **_where("state = 'new'")),
         Index("ix_inbox_failed", "id", **_where("state = 'failed'")),
     )

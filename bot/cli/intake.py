@@ -253,12 +253,8 @@ def store(
         fresh = uow.receive(_row(each, now) for each in batch)
         news += fresh
         # A repeat that still waits there is `aftersale run`'s to handle; so only what was new just now.
-        forms = [each.event.sale for each in batch]
-        uow.read_ahead(customers={form.customer.id for form in forms}, sales={form.id for form in forms})
         keys = {each.event.id for each, is_new in zip(batch, fresh, strict=True) if is_new}
-        for row in uow.inbox(["new"], _ALL):
-            if row.source == "shop" and row.key in keys:
-                inbox.handle(uow, house, _NO_CHATS, row, now)
+        inbox.handle(uow, house, _NO_CHATS, uow.new_among("shop", keys), now)
         progress(len(news))
     _demand_handled(uow, given, news)
     return news

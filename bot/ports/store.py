@@ -12,6 +12,7 @@ from bot.desk.states import Case
 from bot.ports.records import (
     Conversation,
     Customer,
+    InboxSource,
     Incoming,
     LinkToken,
     LogEntry,
@@ -166,6 +167,12 @@ class UnitOfWork(Protocol):
     def outgoing_of(self, sale_id: str) -> list[Outgoing]:
         """Give all messages of a sale, oldest first."""
 
+    def asks_of(self, sale_id: str) -> list[Outgoing]:
+        """Give the questions and reminders of a sale, oldest first, whatever became of them."""
+
+    def drop_outgoing(self, message: Outgoing, reason: str) -> None:
+        """Let a message that still waits, or is held, never go out; where it is on its way by now, nothing changes."""
+
     def question_of(self, conversation_id: str, turn: int) -> Outgoing | None:
         """Give the message that asked a question."""
 
@@ -183,10 +190,13 @@ class UnitOfWork(Protocol):
         """Commit what came in; for each item, whether it was new (false: a repeat)."""
 
     def new_incoming(self, limit: int) -> list[Incoming]:
-        """Give what is to be handled, in order of arrival.
+        """Give what is to be handled: staff before customers before orders, of each in order of arrival.
 
-        On PostgreSQL lanes that another process works on are left out.
+        None takes a whole batch while another waits. On PostgreSQL lanes that another process works on are left out.
         """
+
+    def new_among(self, source: InboxSource, keys: Collection[str]) -> list[Incoming]:
+        """Give those rows with one of these keys that are still to be handled, in order of arrival."""
 
     def settle_incoming(self, incoming_id: int, state: str, error: str | None = None) -> None:
         """Set what became of it; counts an attempt where it failed."""
@@ -214,9 +224,19 @@ class UnitOfWork(Protocol):
         """Remember a small value."""
 
     def read_ahead(
-        self, *, customers: Collection[str] = (), sales: Collection[str] = (), conversations: Collection[str] = ()
+        self,
+        *,
+        customers: Collection[str] = (),
+        chats: Collection[int] = (),
+        sales: Collection[str] = (),
+        conversations: Collection[str] = (),
+        keys: Collection[str] = (),
+        is_whole: bool = False,
     ) -> None:
         """Read many in a few statements, to have them at hand one by one. Cases come with their sales.
+
+        `chats`: customers by their chat. `keys`: conversations by their start key. `is_whole`: with each sale also its
+        promises, all its conversations, and what was asked in them.
 
         On PostgreSQL this also locks the customers, those of `sales` included, before anything else: whoever is about
         to work on sales or cases calls it first, so that all lock in one order.

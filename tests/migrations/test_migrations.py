@@ -12,7 +12,7 @@ from sqlalchemy import CheckConstraint, Connection, create_engine, inspect, text
 
 from bot.errors import ConfigurationError
 from storage.database import migrate, open_database, open_for_migration, parse_url
-from storage.schema import downgrade, migration_settings, schema_state
+from storage.schema import downgrade, migration_settings, revisions, schema_state
 from storage.tables import metadata
 
 
@@ -89,7 +89,8 @@ def test_empty_database_is_told_from_a_current_one_and_migration_tells_its_steps
 
 def test_database_behind_the_program_is_told_from_a_current_one(database_url: str, tmp_path: Path) -> None:
     """Proves that a program with one more revision than the database has calls it old."""
-    (tmp_path / "0002_later.py").write_text("revision = '0002'\ndown_revision = '0001'\n")
+    head = revisions().get_current_head()
+    (tmp_path / "9000_later.py").write_text(f"revision = '9000'\ndown_revision = '{head}'\n")
     settings = migration_settings([tmp_path])
     with connection_to(database_url) as connection:
         assert schema_state(connection, ScriptDirectory.from_config(settings)) == "old"

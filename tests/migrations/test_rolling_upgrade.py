@@ -156,6 +156,8 @@ def test_a_programs_name_tells_what_it_knows_and_keeps_the_operators_own() -> No
     """Proves that the mark is there whatever the operator calls it, within what PostgreSQL keeps of a name."""
     assert program_name("0001") == "aftersale/0001"
     assert program_name("0001", "shop north") == "shop north aftersale/0001"
+    for name in ("aftersale/0001", "shop north aftersale/0001"):
+        assert program_name("0001", name) == name
     longest = program_name("0001", "n" * 100)
     assert len(longest) == 63
     assert longest.endswith(" aftersale/0001")

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import psycopg
 from sqlalchemy import make_url
@@ -40,7 +40,7 @@ class Proxy:
         self._server: asyncio.Server | None = None
         self.port = 0
 
-    async def __aenter__(self) -> "Proxy":
+    async def __aenter__(self) -> Self:
         """Listen on a free port."""
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
@@ -301,7 +301,7 @@ async def soon(holds: Callable[[], object], *, within: float) -> float:
     loop = asyncio.get_running_loop()
     began = loop.time()
     async with asyncio.timeout(within):
-        while not await asyncio.to_thread(holds):
+        while not await asyncio.to_thread(holds):  # noqa: ASYNC110 - nobody sets an event for it
             await asyncio.sleep(0.1)
     return loop.time() - began
 
