@@ -1,0 +1,90 @@
+"""When questions begin whose time went by while nobody could ask them: one after the other, not all at once. Pure.
+
+The program was away, or the shop tells of a month in one go: what should have begun long ago is given turns, at a rate
+that the shop can answer, in nobody's quiet hours, no customer twice in a day, the most pressing first.
+"""
+
+import heapq
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from bot.guards import Policy, next_allowed
+
+LATE = timedelta(hours=1)
+"""From when on what is overdue waits for its turn; what is less late begins at once, as ever."""
+
+APART = timedelta(days=1)
+"""How far apart two turns of one customer are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """A question that should have begun before. `is_reask`: it asks whether what was done about a case is right now.
+
+    `customer_id` is whose it is and `zone` their time zone; after `expires_at` it is no longer asked.
+    """
+
+    id: int
+    customer_id: str
+    due_at: datetime
+    expires_at: datetime
+    is_reask: bool = False
+    zone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """When a late question begins."""
+
+    late: Late
+    at: datetime
+
+
+def turns(late: Iterable[Late], *, now: datetime, free_from: datetime, per_hour: int, policy: Policy) -> list[Turn]:
+    """Give each a turn, in the order of the turns.
+
+    First what follows a remedy, then what is nearest to its own end, then the oldest. Who cannot be asked at a turn
+    (quiet hours, asked within a day) lets the next one have it.
+
+    Args:
+        late: what waits.
+        now: no turn is earlier than that.
+        free_from: turns before that are given away already.
+        per_hour: how many turns an hour has.
+        policy: the shop's quiet hours.
+    """
+    length = timedelta(hours=1) / per_hour
+    at = max(now, free_from)
+    ready = [(_rank(each), place, each) for place, each in enumerate(late)]
+    heapq.heapify(ready)
+    later: list[tuple[datetime, int, Late]] = []
+    asked: dict[str, datetime] = {}
+    given: list[Turn] = []
+    while ready or later:
+        while later and later[0][0] <= at:
+            _, place, each = heapq.heappop(later)
+            heapq.heappush(ready, (_rank(each), place, each))
+        if not ready:
+            at = later[0][0]
+            continue
+        _, place, each = heapq.heappop(ready)
+        allowed = max(next_allowed(at, policy, each.zone), asked.get(each.customer_id, at))
+        if allowed > at:
+            heapq.heappush(later, (allowed, place, each))
+            continue
+        given.append(Turn(each, at))
+        asked[each.customer_id] = at + APART
+        at += length
+    return given
+
+
+def _rank(late: Late) -> tuple[bool, datetime, datetime]:
+    return not late.is_reask, late.expires_at, late.due_at
+
+
+def away(due_at: datetime, now: datetime) -> str:
+    """Say how late something is: ``3 hours``, ``30 days``."""
+    hours = int((now.astimezone(UTC) - due_at.astimezone(UTC)) / timedelta(hours=1))
+    number, unit = (hours // 24, "day") if hours >= 48 else (hours, "hour")  # noqa: PLR2004 - up to two days in hours
+    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
