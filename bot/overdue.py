@@ -156,7 +156,7 @@ def restored(uow: UnitOfWork, house: House, taken_at: datetime, now: datetime) -
         # words say that they may come twice.
         again = replace(message, state="waiting", attempts=max(1, message.attempts), lease_until=None)
         uow.put_outgoing(replace(again, reason="unknown: may have been sent after the backup"))
-    moments = sum(1 for each in uow.due_moments(now, _ALL) if each.due_at >= taken_at)
+    moments = sum(1 for each in uow.due_moments(now, _ALL) if each.due_at >= taken_at and each.kind != "ladder")
     note_down(uow, now, "database.restored", taken_at=taken_at.isoformat(), in_doubt=len(in_doubt))
     return Restored(in_doubt, repeated, moments)
 
@@ -179,7 +179,7 @@ def _doubt(uow: UnitOfWork, house: House, messages: Iterable[Outgoing], now: dat
 
 
 def _within(moment: Moment, gaps: Sequence[tuple[datetime, datetime]]) -> bool:
-    return any(since <= moment.due_at <= until for since, until in gaps)
+    return any(since <= moment.due_at < until for since, until in gaps)
 
 
 def _gaps(uow: UnitOfWork) -> list[tuple[datetime, datetime]]:

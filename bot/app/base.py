@@ -14,6 +14,7 @@ from bot.desk.shop import Shop
 from bot.errors import ConfigurationError
 from bot.flows.parse import read_flow
 from bot.messages import House
+from bot.overdue import BACKUP_TAKEN_AT
 from bot.ports.channels import Clock
 from bot.ports.store import UnitOfWork
 from bot.settings import Settings
@@ -85,3 +86,15 @@ def demand_current(database: SqlDatabase) -> None:
     if state == "newer":
         mend = "install the newest aftersale, or restore the backup made before the upgrade"
         raise ConfigurationError("DATABASE_URL", "the database was made by a newer aftersale", mend)
+
+
+def demand_taken_up(database: SqlDatabase) -> None:
+    """Make sure that a database which is a restored copy was taken up again before messages go out from it.
+
+    Raises:
+        ConfigurationError: it was not; the text says what to do.
+    """
+    taken_at = database.run_now(lambda uow: uow.note(BACKUP_TAKEN_AT))
+    if taken_at:
+        problem = f"this is a copy made by aftersale backup at {taken_at}; what was sent since would be sent again"
+        raise ConfigurationError("DATABASE_URL", problem, "run: aftersale restored")
