@@ -5,9 +5,11 @@ that the shop can answer, in nobody's quiet hours, no customer twice in a day, t
 """
 
 import heapq
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
 
 from bot.guards import Policy, next_allowed
 
@@ -16,6 +18,9 @@ LATE = timedelta(hours=1)
 
 APART = timedelta(days=1)
 """How far apart two turns of one customer are."""
+
+
+_Rank: TypeAlias = tuple[bool, datetime, datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +49,9 @@ class Turn:
 def turns(late: Iterable[Late], *, now: datetime, free_from: datetime, per_hour: int, policy: Policy) -> list[Turn]:
     """Give each a turn, in the order of the turns.
 
-    First what follows a remedy, then what is nearest to its own end, then the oldest. Who cannot be asked at a turn
-    (quiet hours, asked within a day) lets the next one have it.
+    First what follows a remedy, then what is nearest to its own end, then the oldest; of one customer's questions the
+    oldest, as it would have been in time. Who cannot be asked at a turn (quiet hours, asked within a day) lets the next
+    one have it.
 
     Args:
         late: what waits.
@@ -56,7 +62,9 @@ def turns(late: Iterable[Late], *, now: datetime, free_from: datetime, per_hour:
     """
     length = timedelta(hours=1) / per_hour
     at = max(now, free_from)
-    ready = [(_rank(each), place, each) for place, each in enumerate(late)]
+    many = list(late)
+    ranks = _ranks(many)
+    ready = [(rank, place, many[place]) for place, rank in enumerate(ranks)]
     heapq.heapify(ready)
     later: list[tuple[datetime, int, Late]] = []
     asked: dict[str, datetime] = {}
@@ -64,7 +72,7 @@ def turns(late: Iterable[Late], *, now: datetime, free_from: datetime, per_hour:
     while ready or later:
         while later and later[0][0] <= at:
             _, place, each = heapq.heappop(later)
-            heapq.heappush(ready, (_rank(each), place, each))
+            heapq.heappush(ready, (ranks[place], place, each))
         if not ready:
             at = later[0][0]
             continue
@@ -79,7 +87,21 @@ def turns(late: Iterable[Late], *, now: datetime, free_from: datetime, per_hour:
     return given
 
 
-def _rank(late: Late) -> tuple[bool, datetime, datetime]:
+def _ranks(many: Sequence[Late]) -> list[_Rank]:
+    """Give the rank of each; a customer's oldest question gets the best of their ranks, the next one the next."""
+    whose: dict[str, list[int]] = defaultdict(list)
+    for place, each in enumerate(many):
+        whose[each.customer_id].append(place)
+    own = [_rank(each) for each in many]
+    given = list(own)
+    for places in whose.values():
+        by_age = sorted(places, key=lambda place: (not many[place].is_reask, many[place].due_at, own[place]))
+        for place, rank in zip(by_age, sorted(own[place] for place in places), strict=True):
+            given[place] = rank
+    return given
+
+
+def _rank(late: Late) -> _Rank:
     return not late.is_reask, late.expires_at, late.due_at
 
 

@@ -26,8 +26,8 @@ _SHOWN = 30
 _LOST = """What came in after the backup is not in it, and nobody can bring all of it back:
   · Orders: let the shop send its events since then once more. Repeats change nothing.
   · What customers wrote or tapped: Telegram does not hand it out again. Who was asked is reminded, and can answer then.
-  · Who linked a chat: they tap their link again. Who said /stop: they are written to again, unless you know of them:
-    look through the log of that time (customer.stopped) and ask them to say it once more.
+  · Who linked a chat: they tap their link again. Who said /stop: the bot writes to them again. Where a case was
+    open its thread in Slack says so; ask them to say it once more.
   · Cases: a card in Slack that is newer than the backup does nothing any more. Go through the channels by hand."""
 
 

@@ -89,6 +89,15 @@ def test_who_must_stand_back_lets_others_go_first() -> None:
     assert plan[2].at == NOW + APART
 
 
+def test_of_one_customers_questions_the_oldest_comes_first() -> None:
+    """Proves that they are asked in the order in which they would have been, though the later one ends sooner."""
+    delivered = late(1, due_at=NOW - timedelta(days=9), expires_at=NOW + timedelta(days=20))
+    used = late(2, customer_id="c-1", due_at=NOW - timedelta(days=2), expires_at=NOW + timedelta(days=5))
+    somebody = late(3, expires_at=NOW + timedelta(days=8))
+    plan = turns([somebody, used, delivered], now=NOW, free_from=NOW, per_hour=60, policy=NO_QUIET)
+    assert [turn.late.id for turn in plan] == [1, 3, 2]
+
+
 def test_how_late_something_is_told_in_hours_and_days() -> None:
     """Proves the words that `aftersale why` shows."""
     spans = [timedelta(minutes=61), timedelta(hours=47), timedelta(days=2), timedelta(days=30, hours=7)]
