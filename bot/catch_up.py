@@ -5,6 +5,7 @@ that the shop can answer, in nobody's quiet hours, no customer twice in a day, t
 """
 
 import heapq
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -27,7 +28,8 @@ _Rank: TypeAlias = tuple[bool, datetime, datetime]
 class Late:
     """A question that should have begun before. `is_reask`: it asks whether what was done about a case is right now.
 
-    `customer_id` is whose it is and `zone` their time zone; after `expires_at` it is no longer asked.
+    `customer_id` is whose it is and `zone` their time zone, `asked_at` when they were asked something last; after
+    `expires_at` it is no longer asked.
     """
 
     id: int
@@ -36,6 +38,11 @@ class Late:
     expires_at: datetime
     is_reask: bool = False
     zone: str = "UTC"
+    asked_at: datetime | None = None
+
+
+Span: TypeAlias = tuple[datetime, datetime]
+"""A time from, and up to, a moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,7 @@ class Turn:
     at: datetime
 
 
-def turns(late: Iterable[Late], *, now: datetime, free_from: datetime, per_hour: int, policy: Policy) -> list[Turn]:
+def turns(late: Iterable[Late], *, now: datetime, taken: Sequence[Span], per_hour: int, policy: Policy) -> list[Turn]:
     """Give each a turn, in the order of the turns.
 
     First what follows a remedy, then what is nearest to its own end, then the oldest; of one customer's questions the
@@ -56,20 +63,21 @@ def turns(late: Iterable[Late], *, now: datetime, free_from: datetime, per_hour:
     Args:
         late: what waits.
         now: no turn is earlier than that.
-        free_from: turns before that are given away already.
+        taken: when turns are given away already, in order (`taken_with` tells).
         per_hour: how many turns an hour has.
         policy: the shop's quiet hours.
     """
     length = timedelta(hours=1) / per_hour
-    at = max(now, free_from)
+    at = now
     many = list(late)
     ranks = _ranks(many)
     ready = [(rank, place, many[place]) for place, rank in enumerate(ranks)]
     heapq.heapify(ready)
     later: list[tuple[datetime, int, Late]] = []
-    asked: dict[str, datetime] = {}
+    asked = {each.customer_id: each.asked_at + APART for each in many if each.asked_at is not None}
     given: list[Turn] = []
     while ready or later:
+        at = _free(at, length, taken)
         while later and later[0][0] <= at:
             _, place, each = heapq.heappop(later)
             heapq.heappush(ready, (ranks[place], place, each))
@@ -85,6 +93,30 @@ def turns(late: Iterable[Late], *, now: datetime, free_from: datetime, per_hour:
         asked[each.customer_id] = at + APART
         at += length
     return given
+
+
+def _free(at: datetime, length: timedelta, taken: Sequence[Span]) -> datetime:
+    """Give the first moment from `at` on at which a whole turn is free."""
+    first = max(0, bisect_right(taken, at, key=lambda span: span[0]) - 1)
+    for since, until in taken[first:]:
+        if at + length <= since:
+            break
+        at = max(at, until)
+    return at
+
+
+def taken_with(taken: Sequence[Span], given: Iterable[Turn], *, now: datetime, per_hour: int) -> list[Span]:
+    """Give when turns are given away, with those in `given`; what is past is forgotten, what touches is one span."""
+    length = timedelta(hours=1) / per_hour
+    spans: list[Span] = []
+    for since, until in sorted([*taken, *((turn.at, turn.at + length) for turn in given)]):
+        if until <= now:
+            continue
+        if spans and since <= spans[-1][1]:
+            spans[-1] = (spans[-1][0], max(until, spans[-1][1]))
+        else:
+            spans.append((since, until))
+    return spans
 
 
 def _ranks(many: Sequence[Late]) -> list[_Rank]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bot import conversations
-from bot.catch_up import LATE, Late, away, turns
+from bot.catch_up import LATE, Late, Span, away, taken_with, turns
 from bot.dispatch import AT_MOST_ONCE, Outcome, mark
 from bot.errors import DeliveryUnknown
 from bot.flows.model import Ask
@@ -18,8 +18,8 @@ from bot.messages import House, note_down, zone_of
 from bot.ports.records import Moment, Outgoing, Sale
 from bot.ports.store import UnitOfWork
 
-FREE_FROM = "catch_up.free_from"
-"""Under which note stands the first turn that nobody has been given yet."""
+TAKEN = "catch_up.taken"
+"""Under which note stands when turns are given away already."""
 
 GAPS = "restored.gaps"
 """Under which note stand the times of which nothing is known: from a backup to the moment when it was restored."""
@@ -61,7 +61,7 @@ def _is_late(moment: Moment, now: datetime) -> bool:
 
 
 def _give_turns(uow: UnitOfWork, house: House, moments: Sequence[Moment], now: datetime) -> None:
-    free_from = uow.hold_note(FREE_FROM)
+    taken = _spans(uow.hold_note(TAKEN))
     uow.read_ahead(
         sales={moment.sale_id for moment in moments},
         keys={moment.key for moment in moments if moment.kind == "start"},
@@ -78,7 +78,7 @@ def _give_turns(uow: UnitOfWork, house: House, moments: Sequence[Moment], now: d
     given = turns(
         [each for each, _ in late.values()],
         now=now,
-        free_from=datetime.fromisoformat(free_from) if free_from else now,
+        taken=taken,
         per_hour=guards.catch_up_per_hour,
         policy=guards,
     )
@@ -90,7 +90,7 @@ def _give_turns(uow: UnitOfWork, house: House, moments: Sequence[Moment], now: d
         reason = f"catching up: it was due {away(moment.due_at, now)} ago, and is given its turn"
         uow.settle(turn.late.id, "planned", reason, due_at=turn.at)
     if given:
-        uow.put_note(FREE_FROM, (given[-1].at + timedelta(hours=1) / guards.catch_up_per_hour).isoformat())
+        uow.put_note(TAKEN, _text(taken_with(taken, given, now=now, per_hour=guards.catch_up_per_hour)))
 
 
 def _question_of(uow: UnitOfWork, house: House, moment: Moment, now: datetime) -> Late | None:
@@ -102,7 +102,15 @@ def _question_of(uow: UnitOfWork, house: House, moment: Moment, now: datetime) -
     expires_at = _asks_until(uow, house, moment, sale, now)
     if expires_at is None:
         return None
-    return Late(moment.id, customer.id, moment.due_at, expires_at, moment.case_id is not None, zone_of(house, customer))
+    return Late(
+        moment.id,
+        customer.id,
+        moment.due_at,
+        expires_at,
+        is_reask=moment.case_id is not None,
+        zone=zone_of(house, customer),
+        asked_at=customer.last_question_at,
+    )
 
 
 def _asks_until(uow: UnitOfWork, house: House, moment: Moment, sale: Sale, now: datetime) -> datetime | None:
@@ -144,7 +152,7 @@ class Restored:
 def restored(uow: UnitOfWork, house: House, taken_at: datetime, now: datetime) -> Restored:
     """Take up work on a database that was restored from a backup taken at `taken_at`."""
     gaps = [*_gaps(uow), (taken_at, now)]
-    uow.put_note(GAPS, json.dumps([[since.isoformat(), until.isoformat()] for since, until in gaps]))
+    uow.put_note(GAPS, _text(gaps))
     uow.put_note(BACKUP_TAKEN_AT, "")
     # Held ones, too: what freed them may have happened in the time that is lost.
     found = [each for each in uow.outbox(("waiting", "sending", "held"), _ALL) if each.not_before <= now]
@@ -178,10 +186,18 @@ def _doubt(uow: UnitOfWork, house: House, messages: Iterable[Outgoing], now: dat
         mark(uow, house, Outcome(message, error=DeliveryUnknown("after the backup that was restored")), now)
 
 
-def _within(moment: Moment, gaps: Sequence[tuple[datetime, datetime]]) -> bool:
+def _within(moment: Moment, gaps: Sequence[Span]) -> bool:
     return any(since <= moment.due_at < until for since, until in gaps)
 
 
-def _gaps(uow: UnitOfWork) -> list[tuple[datetime, datetime]]:
-    found = json.loads(uow.note(GAPS) or "[]")
+def _gaps(uow: UnitOfWork) -> list[Span]:
+    return _spans(uow.note(GAPS))
+
+
+def _spans(text: str | None) -> list[Span]:
+    found = json.loads(text or "[]")
     return [(datetime.fromisoformat(since), datetime.fromisoformat(until)) for since, until in found]
+
+
+def _text(spans: Iterable[Span]) -> str:
+    return json.dumps([[since.isoformat(), until.isoformat()] for since, until in spans])
