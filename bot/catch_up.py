@@ -20,6 +20,8 @@ LATE = timedelta(hours=1)
 APART = timedelta(days=1)
 """How far apart two turns of one customer are."""
 
+AT_ONCE = timedelta(minutes=15)
+"""How much earlier than its share of the hour a turn may be: a handful that is late needs no plan, and goes at once."""
 
 _Rank: TypeAlias = tuple[bool, datetime, datetime]
 
@@ -47,14 +49,17 @@ Span: TypeAlias = tuple[datetime, datetime]
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """When a late question begins."""
+    """When a late question begins, and from when on it takes its share of an hour (up to `AT_ONCE` later)."""
 
     late: Late
     at: datetime
+    share_at: datetime
 
 
 def turns(late: Iterable[Late], *, now: datetime, taken: Sequence[Span], per_hour: int, policy: Policy) -> list[Turn]:
     """Give each a turn, in the order of the turns.
+
+    The first of many, as many as `AT_ONCE` has turns, begin at once; the others one after the other.
 
     First what follows a remedy, then what is nearest to its own end, then the oldest; of one customer's questions the
     oldest, as it would have been in time. Who cannot be asked at a turn (quiet hours, asked within a day) lets the next
@@ -68,7 +73,7 @@ def turns(late: Iterable[Late], *, now: datetime, taken: Sequence[Span], per_hou
         policy: the shop's quiet hours.
     """
     length = timedelta(hours=1) / per_hour
-    at = now
+    earliest = share_at = now
     many = list(late)
     ranks = _ranks(many)
     ready = [(rank, place, many[place]) for place, rank in enumerate(ranks)]
@@ -77,21 +82,23 @@ def turns(late: Iterable[Late], *, now: datetime, taken: Sequence[Span], per_hou
     asked = {each.customer_id: each.asked_at + APART for each in many if each.asked_at is not None}
     given: list[Turn] = []
     while ready or later:
-        at = _free(at, length, taken)
+        share_at = _free(share_at, length, taken)
+        at = max(earliest, share_at - AT_ONCE)
         while later and later[0][0] <= at:
             _, place, each = heapq.heappop(later)
             heapq.heappush(ready, (ranks[place], place, each))
         if not ready:
-            at = later[0][0]
+            earliest = later[0][0]
+            share_at = max(share_at, earliest)
             continue
         _, place, each = heapq.heappop(ready)
         allowed = max(next_allowed(at, policy, each.zone), asked.get(each.customer_id, at))
         if allowed > at:
             heapq.heappush(later, (allowed, place, each))
             continue
-        given.append(Turn(each, at))
+        given.append(Turn(each, at, share_at))
         asked[each.customer_id] = at + APART
-        at += length
+        share_at += length
     return given
 
 
@@ -109,7 +116,7 @@ def taken_with(taken: Sequence[Span], given: Iterable[Turn], *, now: datetime, p
     """Give when turns are given away, with those in `given`; what is past is forgotten, what touches is one span."""
     length = timedelta(hours=1) / per_hour
     spans: list[Span] = []
-    for since, until in sorted([*taken, *((turn.at, turn.at + length) for turn in given)]):
+    for since, until in sorted([*taken, *((turn.share_at, turn.share_at + length) for turn in given)]):
         if until <= now:
             continue
         if spans and since <= spans[-1][1]:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.catch_up import APART, Late, away, taken_with, turns
+from bot.catch_up import APART, AT_ONCE, Late, away, taken_with, turns
 from bot.desk.shop import Guards
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -43,14 +43,26 @@ def test_everybody_gets_one_turn(many: list[Late], per_hour: int) -> None:
 
 @given(MANY, MANY, st.sampled_from([1, 7, 60, 600]))
 def test_the_rate_holds_whatever_was_given_before(many: list[Late], more: list[Late], per_hour: int) -> None:
-    """Proves that all turns, those of an earlier plan included, are an even share of an hour apart, none before now."""
+    """Proves that all turns, those of an earlier plan included, have a share of their own, and begin at most that early."""
     first = turns(many, now=NOW, taken=[], per_hour=per_hour, policy=POLICY)
     taken = taken_with([], first, now=NOW, per_hour=per_hour)
     second = turns(more, now=NOW, taken=taken, per_hour=per_hour, policy=POLICY)
-    ats = sorted(turn.at for turn in [*first, *second])
-    assert all(at >= NOW for at in ats)
+    given_turns = [*first, *second]
+    assert all(max(NOW, turn.share_at - AT_ONCE) <= turn.at <= turn.share_at for turn in given_turns)
     share = timedelta(hours=1) / per_hour
+    ats = sorted(turn.share_at for turn in given_turns)
     assert all(later - earlier >= share for earlier, later in pairwise(ats))
+
+
+def test_a_handful_goes_at_once_and_a_crowd_one_after_the_other() -> None:
+    """Proves that fifteen late questions of an hour's sixty wait for nobody, and that the hour has sixty all the same."""
+    plan = turns([late(each) for each in range(100)], now=NOW, taken=[], per_hour=60, policy=NO_QUIET)
+    ats = [turn.at - NOW for turn in plan]
+    assert ats[:16] == [timedelta()] * 16
+    assert ats[16:] == [timedelta(minutes=each) for each in range(1, 85)]
+    taken = taken_with([], plan[:16], now=NOW, per_hour=60)
+    (next_one,) = turns([late(101)], now=NOW, taken=taken, per_hour=60, policy=NO_QUIET)
+    assert next_one.at == NOW + timedelta(minutes=1), "in pieces as in one go"
 
 
 def test_a_turn_that_is_free_between_others_is_given() -> None:
@@ -58,7 +70,7 @@ def test_a_turn_that_is_free_between_others_is_given() -> None:
     first = turns([late(1), late(2, customer_id="c-1")], now=NOW, taken=[], per_hour=60, policy=NO_QUIET)
     taken = taken_with([], first, now=NOW, per_hour=60)
     (turn,) = turns([late(3)], now=NOW, taken=taken, per_hour=60, policy=NO_QUIET)
-    assert turn.at == NOW + timedelta(minutes=1)
+    assert turn.share_at == NOW + timedelta(minutes=1)
     assert taken_with(taken, [turn], now=NOW, per_hour=60)[0] == (NOW, NOW + timedelta(minutes=2))
     assert len(taken_with(taken, [turn], now=NOW + timedelta(minutes=2), per_hour=60)) == 1
 
