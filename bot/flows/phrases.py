@@ -39,6 +39,12 @@ PHRASES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "tap_thanks": {},
     "reminder": _TEXT,
     "edited_noted": {},
+    "change_answer": {},
+    "change_too_late": {},
+    "language_ask": {},
+    "language_set": {},
+    "words_of_thanks": {},
+    "words_of_selling": {},
 }
 """Every sentence, with the names that it may use beside those of `bot.flows.render.VARIABLES`."""
 

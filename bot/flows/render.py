@@ -278,6 +278,13 @@ def _compiled(source: str) -> Template:
     return _environment.from_string(source)
 
 
+def name_of_language(code: str) -> str:
+    """Return the name of a language in itself, with a capital letter; the code where nobody knows it."""
+    locale = _parsed_locale(code)
+    name = locale.get_display_name() if locale is not None else None
+    return name[:1].upper() + name[1:] if name else code
+
+
 @lru_cache(maxsize=256)
 def _parsed_locale(code: str) -> Locale | None:
     try:

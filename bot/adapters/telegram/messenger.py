@@ -9,16 +9,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions
-from telegram.error import TelegramError
+from telegram.error import BadRequest, TelegramError
 
 from bot.adapters.telegram.failures import plain_words, translate_error
 from bot.errors import DeliveryDelayed, DeliveryRefused, DeliveryUnknown
-from bot.ports.channels import Channel
+from bot.ports.channels import CAPTION_MAX_UNITS, Channel, is_caption
 from bot.ports.records import Outgoing
 
 TEXT_MAX_UNITS = 4096
 """UTF-16 code units. Source: https://core.telegram.org/bots/api#sendmessage"""
 
+_NO_CAPTION = "there is no caption in the message to edit"
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 # From the best place to cut to the worst.
 _SEAMS = (("\n\n",), ("\n",), (". ", "! ", "? ", "… ", "。"), (" ",))
@@ -45,10 +46,32 @@ class TelegramMessenger(Channel):
         body = message.body
         if message.kind == "edit" or body.get("message_id") is not None:
             return await self._edit(body)
+        before = 0
+        if body.get("photo"):
+            sent = await self._send_photo(body)
+            if sent is not None and is_caption(body):
+                return sent
+            before = int(sent is not None)
         *firsts, last = split_text(body["text"])
         for done, part in enumerate(firsts):
-            await self._send_part(body["chat_id"], part, None, done)
-        return await self._send_part(body["chat_id"], last, _keyboard(body), len(firsts))
+            await self._send_part(body["chat_id"], part, None, before + done)
+        return await self._send_part(body["chat_id"], last, _keyboard(body), before + len(firsts))
+
+    async def _send_photo(self, body: Mapping[str, Any]) -> str | None:
+        """Send the picture, with the text below it where that fits.
+
+        Gives its id; None where Telegram cannot take this picture: the words must arrive all the same.
+        """
+        caption, keyboard = (body["text"], _keyboard(body)) if is_caption(body) else ("", None)
+        try:
+            sent = await self._bot.send_photo(body["chat_id"], body["photo"], caption=caption, reply_markup=keyboard)
+        except TelegramError as error:
+            trouble = translate_error(error)
+            if isinstance(trouble, DeliveryRefused) and trouble.reason == "invalid":
+                _log.warning("a picture was not taken, the text goes out without it: %s", plain_words(error))
+                return None
+            raise trouble from None
+        return str(sent.message_id)
 
     async def _send_part(self, chat_id: int, text: str, keyboard: InlineKeyboardMarkup | None, done: int) -> str:
         try:
@@ -67,6 +90,8 @@ class TelegramMessenger(Channel):
         try:
             if text is None:
                 await self._bot.edit_message_reply_markup(body["chat_id"], message_id, reply_markup=keyboard)
+            elif body.get("captioned") and await self._edit_caption(body, message_id, text, keyboard):
+                pass
             else:
                 # Of a long question only the last part, the one with the buttons, can be the message that is edited.
                 await self._bot.edit_message_text(
@@ -79,6 +104,19 @@ class TelegramMessenger(Channel):
         except TelegramError as error:
             raise translate_error(error) from None
         return str(message_id)
+
+    async def _edit_caption(
+        self, body: Mapping[str, Any], message_id: int, text: str, keyboard: InlineKeyboardMarkup | None
+    ) -> bool:
+        """Edit the text below a picture; give whether there is one (it may have gone out without its picture)."""
+        caption = split_text(text, CAPTION_MAX_UNITS)[-1]
+        try:
+            await self._bot.edit_message_caption(body["chat_id"], message_id, caption=caption, reply_markup=keyboard)
+        except BadRequest as error:
+            if _NO_CAPTION in error.message.lower():
+                return False
+            raise
+        return True
 
 
 async def answer_tap(bot: Bot, callback_id: str, text: str | None = None) -> bool:
