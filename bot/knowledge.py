@@ -5,7 +5,6 @@ Reads, and decides nothing. Only what a flow makes use of is read.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from bot.desk.states import Case

@@ -105,7 +105,8 @@ class Shop:
     `languages` holds the default first. `time_zone` and `country` apply to customers whose own are not known.
     `max_cycles` is how often a customer is asked about one case before a person calls. `link_expires_after` is the life
     of an unused chat link; `change_answer` is how long an answer can be changed, and the card of a case it opened
-    waits (None: ten minutes, and the card does not wait); `messages_per_second` and `per_chat_per_second` are the send budget.
+    waits (None: ten minutes, and the card does not wait). `messages_per_second` and `per_chat_per_second` are the send
+    budget.
 
     Source: one message a second per chat, thirty in all: https://core.telegram.org/bots/faq (read 2025-11).
     """

@@ -15,9 +15,9 @@ customer's screen. So a tap on the open question moves the conversation; on a qu
 counts as what the customer said (verdict, case, completion), and moves the conversation only where no other question is
 open; on an answered question it changes nothing.
 
-An answer can be changed for some minutes, unless a later question is answered by then: the question is asked anew, under
-a turn of its own, and the first answer stands until another comes in its place; then what followed from it (the case,
-the completed sale) is taken back.
+An answer can be changed for some minutes, unless a later question is answered by then: the question is asked anew,
+under a turn of its own, and the first answer stands until another comes in its place; then what followed from it (the
+case, the completed sale) is taken back.
 
 Words are never lost. If they are exactly the label of one button they are a tap. At a question for words they are the
 answer. Anywhere else they go to a person: to the case, if there is one, else to a new one, because a program must not
@@ -60,7 +60,7 @@ from bot.flows.events import (
     Wrote,
 )
 from bot.flows.facts import NO_FACTS, Facts
-from bot.flows.model import END, Ask, Choice, Flow, Offer, Say, Texts, Wait
+from bot.flows.model import END, Ask, Flow, Offer, Say, Texts, Wait
 from bot.flows.run import (
     MAX_STEPS_PER_EVENT,
     MAX_VISITS,

@@ -60,8 +60,8 @@ Kind: TypeAlias = Literal[
 class Key:
     """One key of a form.
 
-    `kind` is how its value is written; with `words` it is one of them (``many``: or a list of them); with `form` it is a
-    mapping of that form (``many``: a list of them, or one; ``named``: one for each name). `doc` says what it means.
+    `kind` is how its value is written; with `words` it is one of them (``many``: or a list of them); with `form` it is
+    a mapping of that form (``many``: a list of them, or one; ``named``: one for each name). `doc` says what it means.
     """
 
     name: str

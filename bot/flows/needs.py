@@ -8,7 +8,7 @@ from bot.flows.model import Ask, Branch, Flow, Offer, Say, Set, Step, Variant, W
 
 
 def needs(flow: Flow) -> frozenset[str]:
-    """Return the first names of all conditions and values of a flow; ``answered`` where its pauses count from answers."""
+    """Return the first names of all conditions and values of a flow; ``answered`` where a pause counts from answers."""
     sources = [source for step in flow.steps.values() for source in conditions_of(step)]
     sources += [trigger.condition for trigger in flow.triggers if trigger.condition]
     found = {name for source in sources for name in names_in(source)}

@@ -4,7 +4,8 @@ What lives here: what stands below `steps`, and its defaults. What must not: the
 """
 
 import re
-from collections.abc import Callable, Mapping as Values
+from collections.abc import Callable
+from collections.abc import Mapping as Values
 from dataclasses import replace
 from datetime import datetime, time, timedelta
 

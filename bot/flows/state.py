@@ -14,8 +14,8 @@ Status: TypeAlias = Literal["new", "asking", "waiting", "finished"]
 class Asked:
     """A question that went out: its number, its step, and whether (and when, and with which choice) it was answered.
 
-    `promise`: the promise that it is about. `instead_of`: the earlier turn whose answer is being changed. `put_back`: it
-    was closed only because an earlier answer was to be changed. `completed`: its answer completed the sale.
+    `promise`: the promise that it is about. `instead_of`: the earlier turn whose answer is being changed. `put_back`:
+    it was closed only because an earlier answer was to be changed. `completed`: its answer completed the sale.
     """
 
     turn: int

@@ -29,6 +29,12 @@ THANKS: Mapping[str, tuple[str, ...]] = {
 }
 """Plain words of thanks per language; those of every language are understood, whichever the customer has."""
 
+SELLING: Mapping[str, str] = {
+    "en": "discount, sale ends, special offer, buy now, order now, shop now, upgrade, coupon, promo code, best price",
+    "da": "rabat, tilbud, køb nu, bestil nu, opgrader, kupon, rabatkode, kampagne, bedste pris",
+}
+"""Words that sell, by language, where nobody says which do: phrases.yaml may (``words_of_selling``)."""
+
 _NOT_A_SIGN_OF_ITS_OWN = {"\ufe0e", "\ufe0f", "\u200d"}
 
 

@@ -2,9 +2,9 @@
 
 A body as the use cases write it, and the adapters read it:
 
-- ``telegram``: ``{"chat_id": 1, "text": "…", "buttons": [[{"label": "👍 Yes", "data": "a:…"}]]}``; a button has ``data``
-  or a ``url``; ``"photo"`` is an address or a file that Telegram has, and the text its caption where it fits; an edit
-  adds ``"message_id"`` (text None: only the keyboard goes), and ``"captioned"`` where what is edited is a caption.
+- ``telegram``: ``{"chat_id": 1, "text": "…", "buttons": [[{"label": "👍 Yes", "data": "a:…"}]]}``; a button has
+  ``data`` or a ``url``; ``"photo"`` is an address or a file that Telegram has, and the text its caption where it fits;
+  an edit adds ``"message_id"`` (text None: only the keyboard goes), and ``"captioned"`` where it edits a caption.
 - ``slack`` card: ``{"channel": "C1", "ts": None | "…", "card": {...Card as JSON}}``; thread: ``{"channel",
   "thread_ts", "text"}``;
   whisper: ``{"channel", "user", "text", "thread_ts"}``. `text` is plain: the adapter escapes it; a mention is
@@ -18,7 +18,6 @@ from typing import Protocol
 
 from bot.flows.model import Flow, Texts
 from bot.ports.records import Json, Outgoing
-
 
 CAPTION_MAX_UNITS = 1024
 """The longest caption, in UTF-16 code units. Source: https://core.telegram.org/bots/api#sendphoto (read 2026-11-25)"""
