@@ -293,7 +293,12 @@ FORMS: Mapping[str, Form] = {
             ),
             _for("for_start"),
             Key("step", "where it enters; the first step where left out", "step"),
-            Key("unless", "what keeps it from beginning", words=UNLESS_EVENTS, many=True),
+            Key(
+                "unless",
+                "what keeps it from beginning: order events, `remedy.done`, `case.open`, `sale.complete`",
+                words=UNLESS_EVENTS,
+                many=True,
+            ),
             Key("if", "it begins only where this [condition](#conditions) holds", "condition"),
         ),
         "on: order.delivered\nafter: 2d\nfor: { tag: wine, after: 4d }\nunless: [case.open, order.cancelled]\n",
