@@ -66,14 +66,9 @@ def facts_for(
 def sale_values(sale: Sale) -> dict[str, Any]:
     """Give what stands behind ``sale.``: what every sale has, and under ``extra`` the shop's own fields."""
     extra = dict(sale.extra)
-    return {
-        "id": sale.id,
-        "summary": sale.summary,
-        "stage": sale.stage,
-        "total": extra.get("total"),
-        "currency": extra.get("currency"),
-        "extra": extra,
-    }
+    known = {"total": extra.get("total"), "currency": extra.get("currency")}
+    told = {name: value for name, value in known.items() if value is not None}
+    return {"id": sale.id, "summary": sale.summary, "stage": sale.stage, "extra": extra, **told}
 
 
 def _customer_values(house: House, customer: Customer) -> Mapping[str, Any]:

@@ -83,6 +83,10 @@ class Answer:
 class _Nothing(ChainableUndefined):
     """A value that nobody gave: equal to nothing, false, and in doubt wherever it is to be compared by size."""
 
+    @property
+    def _undefined_message(self) -> str:
+        return f"{self._undefined_name!r} is not known"
+
 
 class _Environment(ImmutableSandboxedEnvironment):
     def getattr(self, obj: Any, attribute: str) -> Any:

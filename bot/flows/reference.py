@@ -1,6 +1,6 @@
 """The reference of the language as text: a page with marks, filled from the table of forms.
 
-What lives here: how a form looks in the reference. What must not: words that explain (they stand in the page), and files.
+What lives here: how a form looks in the reference. What must not: files, and words that explain (the page has them).
 """
 
 import re
@@ -100,7 +100,7 @@ _MEANINGS: Mapping[str, str] = {
     "promised": "how many promises there are, are open, can be judged by now, were kept, were broken",
     "answer": "the customer's last answer in this conversation",
     "answers": "their answer to each question of this conversation: `answers.arrived == 'yes'`",
-    "verdicts": "their earlier answers in all conversations of the sale: `verdicts.after_delivery.arrived == 'missing'`",
+    "verdicts": "their earlier answers of the whole sale: `verdicts.after_delivery.arrived == 'missing'`",
     "factors": "what they said of each factor, 0 to 1",
     "unhappy": "whether they were unhappy in this conversation",
     "case": "the case of the sale that is not confirmed yet",
