@@ -672,10 +672,7 @@ class _Carrier:
         case = self.case or cases.open_of(self.uow, self.sale.id)
         if not effect.case or case is None:
             return
-        said_since = [
-            each for each in self.uow.verdicts_of(self.sale.id) if each.text and _at(each) > (effect.at or "")
-        ]
-        opened_by_it = case.opened_at.isoformat() == effect.at and not case.remedies and not said_since
+        opened_by_it = case.opened_at.isoformat() == effect.at and not case.remedies and not self._words_since(effect)
         cases.take_back(self.uow, self.house, case, opened_by_it=opened_by_it, now=self.now)
         self.case = cases.open_of(self.uow, self.sale.id)
 
@@ -738,6 +735,16 @@ class _Carrier:
         self.uow.put_sale(self.sale)
         note_down(self.uow, self.now, "sale.complete", sale_id=self.sale.id, customer_id=self.customer.id)
 
+    def _words_since(self, effect: TakeBack) -> bool:
+        """Tell whether the customer wrote anything after the answer that they are changing."""
+        verdicts = self.uow.verdicts_of(self.sale.id)
+        places = [
+            place
+            for place, each in enumerate(verdicts)
+            if each.conversation_id == self.conversation.id and each.step == effect.step and each.choice is not None
+        ]
+        return any(each.text for each in verdicts[places[-1] + 1 :]) if places else True
+
     def _finish(self, effect: Finish) -> None:
         if self.conversation.case_id and self.case is not None:
             # However it ended: a case that still waits for the customer's word will not get it here.
@@ -746,10 +753,6 @@ class _Carrier:
             self.uow, self.now, "conversation.finished", sale_id=self.sale.id,
             flow=self.flow.name, conversation=self.conversation.id, outcome=effect.outcome, reason=effect.reason,
         )  # fmt: skip
-
-
-def _at(verdict: Verdict) -> str:
-    return verdict.at.isoformat()
 
 
 def _picture(photo: str | None) -> dict[str, str]:

@@ -52,7 +52,9 @@ def flow_of(*steps: str, head: str = HEAD) -> Flow:
     return parse_flow(head + "".join(f"  {each}\n" for each in steps), file="f")
 
 
-def play(flow: Flow, *events: Event, state: State | None = None, at: datetime = NOW, facts: Facts = FACTS) -> Transition:
+def play(
+    flow: Flow, *events: Event, state: State | None = None, at: datetime = NOW, facts: Facts = FACTS
+) -> Transition:
     """Let `events` happen one after the other; the answer to the last one comes back."""
     last = Transition(state or State(), ())
     for event in events:
@@ -68,7 +70,9 @@ END = ("b: { say: Thanks }", "c: { say: Sorry }")
 # -- rate ----------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("number", "value", "unhappy"), [(0, 0, True), (1, 0.25, True), (2, 0.5, True), (3, 0.75, False), (4, 1, False)])
+@pytest.mark.parametrize(
+    ("number", "value", "unhappy"), [(0, 0, True), (1, 0.25, True), (2, 0.5, True), (3, 0.75, False), (4, 1, False)]
+)
 def test_a_rating_is_a_factor_behind_five_buttons(number: int, value: float, unhappy: bool) -> None:  # noqa: FBT001 - a table
     """Each face stands for its share of the factor; the lower three are unhappy, and lead their own way."""
     flow = flow_of("a: { rate: How?, factor: quality, low: c, next: b }", *END)
@@ -160,7 +164,11 @@ def test_a_branch_takes_the_first_way_that_holds() -> None:
 
 def test_earlier_answers_decide_later() -> None:
     """A branch sees what was answered in this conversation, and whether it was unhappy."""
-    flow = flow_of(ASK.replace("next: b", "next: g").replace("next: c", "next: g"), "g: { branch: [{ if: unhappy and answers.a == 'bad' and answer.choice == 'bad', next: c }], otherwise: b }", *END)
+    flow = flow_of(
+        ASK.replace("next: b", "next: g").replace("next: c", "next: g"),
+        "g: { branch: [{ if: unhappy and answers.a == 'bad' and answer.choice == 'bad', next: c }], otherwise: b }",
+        *END,
+    )
     assert any(isinstance(each, SendText) and each.step == "c" for each in play(flow, BEGIN, Tapped(1, 1)).effects)
     assert any(isinstance(each, SendText) and each.step == "b" for each in play(flow, BEGIN, Tapped(1, 0)).effects)
 
@@ -195,7 +203,9 @@ DONE = ("done: { complete: sale, next: b }",)
 
 def test_only_a_happy_choice_completes() -> None:
     """Right after the customer's happy choice the sale is complete, also with words and branches between."""
-    flow = flow_of(ASK.replace("next: b", "next: g"), "g: { branch: [{ if: unhappy, next: c }], otherwise: done }", *DONE, *END)
+    flow = flow_of(
+        ASK.replace("next: b", "next: g"), "g: { branch: [{ if: unhappy, next: c }], otherwise: done }", *DONE, *END
+    )
     got = play(flow, BEGIN, Tapped(1, 0))
     assert CompleteSale() in got.effects
     assert got.state.asked[0].completed
@@ -216,10 +226,15 @@ def test_nothing_else_completes(steps: tuple[str, ...], events: tuple[Event, ...
     """The start, a pause, silence, words and an unhappy choice complete nothing, whatever the flow says; it is told."""
     got = play(flow_of(*steps, *DONE, *END), BEGIN, *events)
     assert CompleteSale() not in got.effects
-    assert any(isinstance(each, NoteTrouble) and "only the customer's own happy choice" in each.reason for each in got.effects)
+    assert any(
+        isinstance(each, NoteTrouble) and "only the customer's own happy choice" in each.reason for each in got.effects
+    )
 
 
-OFFERS = ("r: { offer: review, text: Tell, label: Review }", "f: { offer: referral, text: Tell, label: Friends, next: r }")
+OFFERS = (
+    "r: { offer: review, text: Tell, label: Review }",
+    "f: { offer: referral, text: Tell, label: Friends, next: r }",
+)
 
 
 def test_a_review_is_offered_to_all_and_a_referral_to_the_happy() -> None:
@@ -354,7 +369,9 @@ def test_a_completion_is_taken_back_with_its_answer() -> None:
         ((Tapped(1, 0),), 7, SOON, "no answer to change"),
     ],
 )
-def test_when_an_answer_can_no_longer_be_changed(events: tuple[Event, ...], turn: int, at: datetime, reason: str) -> None:
+def test_when_an_answer_can_no_longer_be_changed(
+    events: tuple[Event, ...], turn: int, at: datetime, reason: str
+) -> None:
     """After its time, once a later answer stands, after /stop: the answer stays, and it is said why."""
     before = play(TWO, BEGIN, *events).state
     got = step(TWO, before, ChangedMind(turn), at, FACTS)

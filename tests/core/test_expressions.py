@@ -13,7 +13,13 @@ from bot.flows.times import next_in, on_the_clock
 
 NOW = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
 FACTS = Facts(
-    sale={"id": "1", "summary": "two bottles", "stage": "order.delivered", "total": 640.5, "extra": {"gift": True, "items": 3}},
+    sale={
+        "id": "1",
+        "summary": "two bottles",
+        "stage": "order.delivered",
+        "total": 640.5,
+        "extra": {"gift": True, "items": 3},
+    },
     customer={"country": "DK", "language": "da"},
     items=({"sku": "B-19", "tags": ["wine", "red"]}, {"sku": "C", "tags": []}),
     promises=(PromiseFact("p1", due_at=NOW - timedelta(days=1)), PromiseFact("p2", state="broken")),
@@ -158,7 +164,8 @@ PIECES = st.sampled_from(
 @given(
     st.lists(PIECES, max_size=9).map(" ".join),
     st.dictionaries(
-        st.sampled_from(list(NAMES)), st.one_of(st.none(), st.integers(), st.text(max_size=3), st.just({}), st.just([object()]))
+        st.sampled_from(list(NAMES)),
+        st.one_of(st.none(), st.integers(), st.text(max_size=3), st.just({}), st.just([object()])),
     ),
 )
 def test_evaluating_never_raises(source: str, values: dict[str, object]) -> None:
@@ -204,6 +211,8 @@ def test_the_next_moment_within_a_window(at: str, expected: str) -> None:
 def test_windows_past_midnight_and_whole_days() -> None:
     """Hours may go past midnight, and days alone mean the whole of them."""
     night = Window((4,), datetime(2026, 1, 1, 22).time(), datetime(2026, 1, 1, 2).time())  # noqa: DTZ001 - a time of day
-    assert next_in(night, datetime(2026, 11, 28, 0, 30, tzinfo=UTC), COPENHAGEN) == datetime(2026, 11, 28, 0, 30, tzinfo=UTC)
+    assert next_in(night, datetime(2026, 11, 28, 0, 30, tzinfo=UTC), COPENHAGEN) == datetime(
+        2026, 11, 28, 0, 30, tzinfo=UTC
+    )
     assert next_in(Window((0,)), NOW, "Mars/Phobos") == datetime(2026, 11, 30, tzinfo=UTC)
     assert on_the_clock(datetime(2026, 12, 24, 18), COPENHAGEN, NOW) == datetime(2026, 12, 24, 17, tzinfo=UTC)  # noqa: DTZ001 - a wall clock
