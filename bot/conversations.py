@@ -665,6 +665,7 @@ class _Carrier:
 
     def _take_back(self, effect: TakeBack) -> None:
         """The customer changed an answer: what had followed from it follows no more."""
+        self._forget(effect)
         if effect.completion and self.sale.confirmed_at is not None:
             self.sale = replace(self.sale, confirmed_at=None)
             self.uow.put_sale(self.sale)
@@ -735,15 +736,38 @@ class _Carrier:
         self.uow.put_sale(self.sale)
         note_down(self.uow, self.now, "sale.complete", sale_id=self.sale.id, customer_id=self.customer.id)
 
-    def _words_since(self, effect: TakeBack) -> bool:
-        """Tell whether the customer wrote anything after the answer that they are changing."""
+    def _forget(self, effect: TakeBack) -> None:
+        """Let what a changed answer had said of factors and promises count no more; its verdict stays as history."""
+        verdicts, place = self._changed_verdict(effect)
+        factors = {
+            name: value
+            for number, each in enumerate(verdicts)
+            if number != place
+            for name, value in each.factors.items()
+        }
+        if effect.factors:
+            self.sale = replace(self.sale, factors=factors)
+            self.uow.put_sale(self.sale)
+        judged = {1.0: "kept", 0.0: "broken"}.get(effect.factors.get(Factor.PROMISE, -1.0))
+        for promise in self.promises:
+            if promise.state == judged and effect.promise in (None, promise.id):
+                self.uow.put_promise(replace(promise, state="open"))
+        self.promises = self.uow.promises_of(self.sale.id)
+
+    def _changed_verdict(self, effect: TakeBack) -> tuple[list[Verdict], int | None]:
+        """Give the verdicts of the sale, and the place of the one that is being changed."""
         verdicts = self.uow.verdicts_of(self.sale.id)
         places = [
             place
             for place, each in enumerate(verdicts)
             if each.conversation_id == self.conversation.id and each.step == effect.step and each.choice is not None
         ]
-        return any(each.text for each in verdicts[places[-1] + 1 :]) if places else True
+        return verdicts, places[-1] if places else None
+
+    def _words_since(self, effect: TakeBack) -> bool:
+        """Tell whether the customer wrote anything after the answer that they are changing."""
+        verdicts, place = self._changed_verdict(effect)
+        return place is None or any(each.text for each in verdicts[place + 1 :])
 
     def _finish(self, effect: Finish) -> None:
         if self.conversation.case_id and self.case is not None:

@@ -149,13 +149,13 @@ def _length(said: _Said, where: Path, language: str, text: str, values: Mapping[
     if units <= said.limit:
         return
     if said.is_label:
-        notes.error(where, f"the label can become longer than {said.limit} characters", "a telephone cuts it off")
+        notes.warning(where, f"the label can become longer than {said.limit} characters", "a telephone cuts it off")
     elif said.limit == CAPTION_MAX_UNITS:
         message = f"with long names and words this text becomes {units} characters; below a picture {said.limit} fit"
         notes.warning(where, message, "it then follows the picture as a message of its own; shorten it")
     else:
         message = f"with long names and words this text becomes {units} characters; Telegram takes {said.limit}"
-        notes.error(where, message, "shorten it, or list less")
+        notes.warning(where, message, "its end would be cut off; shorten it, or list less")
 
 
 def _selling(flow: Flow, where: Path, language: str, text: str, around: Surroundings, notes: Findings) -> None:

@@ -94,7 +94,7 @@ def _asked_for_ever(flow: Flow, notes: Findings, noted: set[str]) -> None:
         asks = [name for name in group if isinstance(flow.steps[name], Ask)]
         if asks and not noted & set(group):
             message = f"who stays silent at question {asks[0]!r} is asked again and again: more than two reminders"
-            notes.error((*place_of(asks[0]), "silence"), message, "let silence lead to an end")
+            notes.warning((*place_of(asks[0]), "silence"), message, "let silence lead to an end")
 
 
 def _ends(flow: Flow, notes: Findings, noted: set[str]) -> None:
@@ -111,7 +111,7 @@ def _ends(flow: Flow, notes: Findings, noted: set[str]) -> None:
     ending = reached(good, lambda name: leads.get(name, ()))
     for name in flow.steps:
         if name not in ending and not noted:
-            notes.error(place_of(name), f"no way leads from step {name!r} to an end", "let one way lead to end")
+            notes.warning(place_of(name), f"no way leads from step {name!r} to an end", "let one way lead to end")
             return
 
 

@@ -115,10 +115,10 @@ class TellCase:
 
 @dataclass(frozen=True, slots=True)
 class TakeBack:
-    """The customer changed the answer that they gave to question `turn` at the time `at`.
+    """The customer changed the answer that they gave to question `turn` at the time `at`; another follows at once.
 
-    `case`: it was unhappy and no longer is, so the case that it opened has lost its ground. `completion`: it had
-    completed the sale.
+    `factors` and `promise` are what it had said, and of which promise. `case`: it was unhappy and the new one is not,
+    so the case that it opened has lost its ground. `completion`: it had completed the sale.
     """
 
     step: str
@@ -126,6 +126,8 @@ class TakeBack:
     at: str | None
     case: bool
     completion: bool
+    factors: Mapping[Factor, float]
+    promise: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

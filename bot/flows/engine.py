@@ -360,10 +360,10 @@ def _taken_back(scene: Scene, state: State, asked: Asked, *, unhappy: bool) -> t
     was_unhappy = was is not None and is_unhappy(was)
     state = replace(state, unhappy=any(is_unhappy(choice) for choice in others))
     state = _marked(state, before, choice=None, completed=False)
+    factors = NO_FACTORS if was is None else was.factors
     loses_case = was_unhappy and not unhappy
-    if not loses_case and not before.completed:
-        return state, []
-    return state, [TakeBack(before.step, before.turn, before.at, case=loses_case, completion=before.completed)]
+    taken = TakeBack(before.step, before.turn, before.at, loses_case, before.completed, factors, before.promise)
+    return state, [taken]
 
 
 def label_of(label: Texts) -> str:

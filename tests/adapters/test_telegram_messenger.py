@@ -80,7 +80,12 @@ async def test_a_text_too_long_for_a_caption_follows_its_picture(sandbox: Sandbo
     """Nothing is cut: the picture comes first, then all the words with their buttons; a later limit is then in doubt."""
     photo = await a_photo(sandbox)
     customer, messenger = await started(sandbox), TelegramMessenger(bot)
-    body = {"chat_id": customer.user_id, "text": "w" * 1025, "photo": photo, "buttons": [[{"label": "Yes", "data": "a"}]]}
+    body = {
+        "chat_id": customer.user_id,
+        "text": "w" * 1025,
+        "photo": photo,
+        "buttons": [[{"label": "Yes", "data": "a"}]],
+    }
     external = await messenger.deliver(outgoing(body))
     first, second = (message for message in customer.chat if message.from_bot)
     assert (first.media, first.caption, first.buttons) == ("photo", "", [])

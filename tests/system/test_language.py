@@ -135,6 +135,20 @@ async def test_a_completion_is_taken_back(url: str, flows: Path) -> None:
         assert (await play.case()).status == "open"
 
 
+async def test_what_a_changed_answer_had_said_counts_no_more(url: str, flows: Path) -> None:
+    """From a clear answer to one that says nothing: its factor is unknown again, and its promise open; history stays."""
+    neutral = "      later: { label: { en: Later, da: Senere }, next: b }\n    silence: { after: 7d, next: end }"
+    text = DELIVERED + SIMPLE.replace("    silence: { after: 7d, next: end }", neutral)
+    async with stage(url, flows=write(flows, text)) as play:
+        freja = await begin(play, promises=PROMISES[1:2])
+        await play.tap(freja, "Good")
+        assert (await play.read(lambda uow: uow.promises_of("1001")))[0].state == "kept"
+        await play.tap(freja, CHANGE, "Later")
+        assert (await play.sale()).factors == {}
+        assert (await play.read(lambda uow: uow.promises_of("1001")))[0].state == "open"
+        assert len(await play.read(lambda uow: uow.verdicts_of("1001"))) == 2
+
+
 # -- promises and reasons --------------------------------------------------------------------------------------------------
 
 EACH = """\
