@@ -15,7 +15,8 @@ from bot.errors import FlowError, FollowUpError, NotFound
 from bot.flows.check import Finding, check_flow
 from bot.flows.model import Texts
 from bot.flows.parse import read_flow
-from bot.flows.phrases import read_phrases
+from bot.flows.phrases import read_phrases, untranslated
+from bot.flows.render import pick_language
 from bot.flows.schema import flow_schema
 from bot.flows.words import SELLING
 from bot.settings import Settings
@@ -99,11 +100,28 @@ def check(given: Iterable[tuple[str, Source]], shop: Shop | None) -> Checked:
     checked = Checked()
     first: dict[str, str] = {}
     files_given = list(given)
-    selling = _selling(files_given)
+    phrases = _phrases(files_given)
+    selling = {**SELLING, **phrases.get("words_of_selling", {})}
     for name, source in files_given:
         checked.files += 1
         checked.findings += _findings(name, source, shop, first, selling, checked.texts)
+    own = next((name for name, source in files_given if source.name == PHRASES_FILE), PHRASES_FILE)
+    checked.findings += _untranslated(phrases, shop, own)
     return checked
+
+
+def _untranslated(phrases: Mapping[str, Texts], shop: Shop | None, file: str) -> Iterator[Finding]:
+    """Say which of the bot's own sentences a customer of the shop would read in another language."""
+    for language in shop.languages if shop else ():
+        missing = untranslated(phrases, language)
+        if missing:
+            shown = ", ".join(missing[:3]) + (" …" if len(missing) > 3 else "")  # noqa: PLR2004 - enough to begin with
+            instead = pick_language(phrases[missing[0]], [language])
+            message = (
+                f"{counted(len(missing), 'sentence')} of the bot's own ({shown}) not in {language!r}: "
+                f"who reads {language!r} gets them in {instead!r}"
+            )
+            yield Finding("warning", message, file, hint=f"add {language}: … to a {PHRASES_FILE} in FLOWS_DIR")
 
 
 def print_schema() -> int:
@@ -112,13 +130,12 @@ def print_schema() -> int:
     return 0
 
 
-def _selling(given: Iterable[tuple[str, Source]]) -> Texts:
-    """Give the words that sell: the built-in ones, and for each language whatever a phrases.yaml says instead."""
-    shipped = files("bot.flows").joinpath("library", PHRASES_FILE)
-    found = {**SELLING, **_phrases_in(shipped).get("words_of_selling", {})}
+def _phrases(given: Iterable[tuple[str, Source]]) -> Mapping[str, Texts]:
+    """Give the bot's own sentences as they would be in use: the shipped, and what a phrases.yaml says instead."""
+    found = dict(_phrases_in(files("bot.flows").joinpath("library", PHRASES_FILE)))
     for _, source in given:
         if source.name == PHRASES_FILE:
-            found |= _phrases_in(source).get("words_of_selling", {})
+            found |= _phrases_in(source)
     return found
 
 

@@ -102,16 +102,57 @@ def targets_in(flow: Flow, name: str) -> list[str]:
 
 
 def circles(names: Iterable[str], onward: Mapping[str, Iterable[str]]) -> list[list[str]]:
-    """Return the groups of steps that lead round in a circle, each in the order of `names`."""
+    """Return the groups of steps that lead round in a circle, each in the order of `names`.
+
+    Two walks, in time that grows with the flow and not with its square: along the ways, noting where each step is left,
+    and back against them in the opposite order (Kosaraju's algorithm).
+    """
     order = list(names)
-    ahead = {
-        name: reached((t for t in onward.get(name, ()) if t in onward), lambda n: onward.get(n, ())) for name in order
-    }
-    found: list[list[str]] = []
-    noted: set[str] = set()
+    back: dict[str, list[str]] = {}
     for name in order:
-        if name in ahead[name] and name not in noted:
-            group = [each for each in order if each in ahead[name] and name in ahead[each]]
-            noted |= set(group)
-            found.append(group)
-    return found
+        for target in onward.get(name, ()):
+            back.setdefault(target, []).append(name)
+    place = {name: number for number, name in enumerate(order)}
+    seen: set[str] = set()
+    found = []
+    for name in reversed(_left_in_order(order, onward)):
+        if name not in seen:
+            group = _reached_new(name, back, seen)
+            if len(group) > 1 or name in onward.get(name, ()):
+                found.append(sorted(group, key=place.__getitem__))
+    return sorted(found, key=lambda group: place[group[0]])
+
+
+def _left_in_order(order: Iterable[str], onward: Mapping[str, Iterable[str]]) -> list[str]:
+    """Return the steps in the order in which a walk along the ways leaves them for good."""
+    left: list[str] = []
+    seen: set[str] = set()
+    for begin in order:
+        if begin in seen:
+            continue
+        seen.add(begin)
+        stack = [(begin, iter(onward.get(begin, ())))]
+        while stack:
+            name, ahead = stack[-1]
+            new = next((target for target in ahead if target not in seen), None)
+            if new is None:
+                stack.pop()
+                left.append(name)
+            else:
+                seen.add(new)
+                stack.append((new, iter(onward.get(new, ()))))
+    return left
+
+
+def _reached_new(begin: str, back: Mapping[str, Iterable[str]], seen: set[str]) -> list[str]:
+    """Return what is reached from `begin` and was not seen before, and note it as seen."""
+    group, ahead = [], [begin]
+    seen.add(begin)
+    while ahead:
+        name = ahead.pop()
+        group.append(name)
+        for target in back.get(name, ()):
+            if target not in seen:
+                seen.add(target)
+                ahead.append(target)
+    return group
