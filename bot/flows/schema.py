@@ -8,7 +8,8 @@ from typing import Any
 from bot.flows.expressions import EXPRESSION_MAX_CHARS
 from bot.flows.forms import FORMS, MATCH_KEYS, STEPS, Form, Key, Kind
 
-SCHEMA_ID = "https://json-schema.org/draft-07/schema#"
+SCHEMA_ID = "http://json-schema.org/draft-07/schema#"
+"""Draft 7, which every editor knows. Source: https://json-schema.org/draft-07 (read 2026-11-25)"""
 
 _WORD = "^[A-Za-z][A-Za-z0-9_-]{0,63}$"
 _LANGUAGE = "^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
@@ -59,7 +60,7 @@ def flow_schema() -> dict[str, Any]:
     return {
         "$schema": SCHEMA_ID,
         "title": "A flow of aftersale",
-        "$ref": "#/definitions/form_flow",
+        "allOf": [{"$ref": "#/definitions/form_flow"}],
         "definitions": definitions,
     }
 
@@ -69,6 +70,7 @@ def _step() -> dict[str, Any]:
     chosen = [{"if": {"required": [kind]}, "then": {"$ref": f"#/definitions/step_{kind}"}} for kind in STEPS]
     return {
         "type": "object",
+        "properties": {kind: {"description": form.doc} for kind, form in STEPS.items()},
         "oneOf": [{"required": [kind]} for kind in STEPS],
         "allOf": chosen,
     }
@@ -91,7 +93,9 @@ def _form(form: Form) -> dict[str, Any]:
 
 
 def _described(key: Key) -> dict[str, Any]:
-    return {"description": key.doc, **_value(key)}
+    value = _value(key)
+    # In this draft whatever stands beside a reference is ignored, so the reference goes one deeper.
+    return {"description": key.doc, **({"allOf": [value]} if "$ref" in value else value)}
 
 
 def _value(key: Key) -> dict[str, Any]:
