@@ -106,6 +106,8 @@ _VALUE_TROUBLE = (
 )
 _MARKS = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 
+_TOUCHING = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
+
 _PATTERNS: Mapping[str, tuple[str, str, str]] = {
     "en": ("EEEE d MMMM", "HH:mm", "EEEE d MMMM 'at' HH:mm"),
     "da": ("EEEE 'den' d. MMMM", "HH.mm", "EEEE 'den' d. MMMM 'kl.' HH.mm"),
@@ -292,7 +294,10 @@ def _money(context: Context, value: object, currency: object = None) -> str:
     code = currency or (sale.get("currency") if isinstance(sale, Mapping) else None)
     if amount is None or not isinstance(code, str) or not code.isalpha():
         return _number(context, value)
-    return format_currency(amount, code.upper(), locale=context["__locale__"])
+    written = format_currency(amount, code.upper(), locale=context["__locale__"])
+    # A currency that is written in letters stands apart from its number; the library leaves that rule out.
+    # Source: https://unicode.org/reports/tr35/tr35-numbers.html#Currencies (currencySpacing, read 2026-11-25)
+    return _TOUCHING.sub("\N{NO-BREAK SPACE}", written)
 
 
 @pass_context

@@ -61,9 +61,9 @@ async def begin(play: Stage, **about: Any) -> Customer:
 # -- changing an answer ----------------------------------------------------------------------------------------------------
 
 
-async def test_an_answer_can_be_changed_and_takes_its_case_back(url: str, flows: Path) -> None:
+async def test_an_answer_can_be_changed_and_takes_its_case_back(database_url: str, flows: Path) -> None:
     """A slip of the thumb: the card is there at once, the answer is changed, and the case closes on their own word."""
-    async with stage(url, flows=write(flows, DELIVERED + SIMPLE)) as play:
+    async with stage(database_url, flows=write(flows, DELIVERED + SIMPLE)) as play:
         freja = await begin(play)
         await play.tap(freja, "Bad")
         assert freja.buttons == [CHANGE]
