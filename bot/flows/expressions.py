@@ -55,7 +55,8 @@ NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 DEEP = frozenset({"extra", "verdicts"})
 """What may have a second dot: ``sale.extra.FIELD``, ``verdicts.FLOW.STEP``."""
 
-EXPRESSION_FILTERS = ("length", "lower", "upper", "trim", "first", "last", "default", "int", "float", "round", "abs")
+EXPRESSION_FILTERS = ("length", "lower", "upper", "trim", "first", "last", "default", "int", "float", "abs")
+"""None of them can be made to work long, whatever its arguments (rounding to minus a billion digits can)."""
 
 _TESTS = ("defined", "none")
 _ALLOWED_NODES = (

@@ -6,6 +6,7 @@ What lives here: what stands below `steps`, and its defaults. What must not: the
 import re
 from collections.abc import Callable
 from collections.abc import Mapping as Values
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, time, timedelta
 
@@ -36,6 +37,7 @@ from bot.flows.model import (
     Wait,
     Window,
 )
+from bot.flows.times import is_sensible
 from bot.flows.yaml_tree import Entry, Mapping, Node, Scalar, did_you_mean
 from bot.flows.yaml_values import ValueReader
 
@@ -373,11 +375,13 @@ class StepReader(ValueReader):
         text = self.condition(node, "until")
         if node is None or text is None or not _MOMENT.fullmatch(text):
             return text
-        try:
-            return datetime.fromisoformat(text)
-        except ValueError:
-            self.wrong(node, f"there is no such moment as {text!r}", "for example 2026-12-24 18:00")
-            return None
+        moment: datetime | None = None
+        with suppress(ValueError):
+            moment = datetime.fromisoformat(text)
+        if moment is not None and is_sensible(moment):
+            return moment
+        self.wrong(node, f"there is no such moment as {text!r}", "for example 2026-12-24 18:00")
+        return None
 
     def _window(self, wait: Mapping) -> Window | None:
         days_node, hours = wait.get("days"), wait.get("between")

@@ -106,6 +106,8 @@ _VALUE_TROUBLE = (
 )
 _MARKS = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 
+_DIGITS_MAX = 18
+
 _TOUCHING = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 
 _PATTERNS: Mapping[str, tuple[str, str, str]] = {
@@ -272,12 +274,16 @@ def _written(context: Context, value: object, which: int) -> str:
 
 
 def _amount(value: object) -> Decimal | None:
-    """Return a number, also one that is written as a text; None where it is none."""
+    """Return a number, also one that is written as a text; None where it is none, or so large that nobody writes it."""
     try:
         amount = Decimal(str(value))
     except InvalidOperation:
         return None
-    return amount if amount.is_finite() else None
+    if not amount.is_finite():
+        return None
+    if not amount:
+        return Decimal(0)
+    return amount if -_DIGITS_MAX <= amount.adjusted() <= _DIGITS_MAX else None
 
 
 @pass_context

@@ -41,7 +41,7 @@ from bot.flows.model import (
     Wait,
 )
 from bot.flows.state import Asked, State
-from bot.flows.times import on_the_clock
+from bot.flows.times import is_sensible, on_the_clock
 
 MAX_STEPS_PER_EVENT = 50
 """Steps that one event may run through without a question or a pause."""
@@ -228,6 +228,8 @@ def _pause(scene: Scene, state: State, wait: Wait, effects: list[Effect]) -> Sta
 def _moment(scene: Scene, state: State, written: datetime | str) -> datetime | None:
     """Return the moment that a pause waits for; a text of the shop's is read as one where it can be."""
     if isinstance(written, datetime):
+        if not is_sensible(written):
+            return None
         return on_the_clock(written, scene.facts.zone, scene.now)
     value = evaluate(written, conditions_for(scene, state)).value
     if isinstance(value, str):
@@ -235,7 +237,7 @@ def _moment(scene: Scene, state: State, written: datetime | str) -> datetime | N
             value = datetime.fromisoformat(value)
         except ValueError:
             return None
-    if not isinstance(value, datetime):
+    if not isinstance(value, datetime) or not is_sensible(value):
         return None
     return value.astimezone(UTC) if value.tzinfo else on_the_clock(value, scene.facts.zone, scene.now)
 

@@ -10,6 +10,9 @@ from bot.flows.model import Window
 
 _DAYS_AHEAD = 9
 
+YEARS = range(2000, 2101)
+"""Whatever lies beyond is a slip, and would overflow arithmetic."""
+
 
 def next_in(window: Window, at: datetime, zone: str) -> datetime:
     """Return `at` itself where it lies in the window, else the moment at which the window next opens.
@@ -30,6 +33,11 @@ def next_in(window: Window, at: datetime, zone: str) -> datetime:
         if opens > at:
             return opens
     return at
+
+
+def is_sensible(at: datetime) -> bool:
+    """Tell whether somebody can have meant that moment."""
+    return at.year in YEARS
 
 
 def on_the_clock(wall: datetime, zone: str, now: datetime) -> datetime:

@@ -138,6 +138,13 @@ def test_what_has_happened_is_not_waited_for() -> None:
     assert SendText("b", 2) in play(flow, BEGIN).effects
 
 
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "soon", 5, None])
+def test_a_moment_that_nobody_can_have_meant_is_none(at: object) -> None:
+    """Whatever the shop sends as a time, nothing overflows: the flow goes the other way."""
+    flow = flow_of("a: { wait: { until: sale.extra.event_at, after: 1d }, next: b, otherwise: c }", *END)
+    assert SendText("c", 2) in play(flow, BEGIN, facts=replace(FACTS, sale={"extra": {"event_at": at}})).effects
+
+
 def test_a_moment_that_is_none_is_told_and_left_out() -> None:
     """Where nothing says when, the flow goes the other way, and the trouble can be seen."""
     flow = flow_of("a: { wait: { until: sale.extra.nothing }, next: b, otherwise: c }", *END)

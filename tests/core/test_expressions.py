@@ -114,6 +114,7 @@ def test_what_is_not_known_is_not_equal_to_anything() -> None:
         "self",
         "sale.id is callable",
         "promise.text.length",
+        "sale.total | round(-999999999)",
     ],
 )
 def test_what_an_expression_may_not_contain(source: str) -> None:

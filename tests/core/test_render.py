@@ -71,6 +71,8 @@ def test_moments_in_the_customers_language_and_zone(language: str, filter_name: 
             "butelki",
         ),
         ("en", "{{ sale.summary | plural(one='a', other='b') }}", "b"),
+        ("en", "{{ '1e999999999' | number }}{{ '1e999999999' | plural(one='a', other='b') }}", "b"),
+        ("en", "{{ '0e999999999' | number }}{{ '1e-999999999' | money }}", "0"),
     ],
 )
 def test_amounts_and_plurals_as_people_write_them_there(language: str, text: str, expected: str) -> None:
