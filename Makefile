@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check setup fmt lint types imports run doctor migrate lock faults bench wheel
+.PHONY: help demo test check setup fmt lint types imports docs run doctor migrate lock faults bench wheel
 
 help: ## list the commands
 	@echo "aftersale: stay with each sale until the customer says that it is complete"
@@ -51,6 +51,9 @@ imports: $(READY) ## imports run one way (import-linter)
 
 faults: $(READY) ## let everything go wrong for three minutes, then balance the books
 	@$(PYTHON) -m tests.campaign $(ARGS)
+
+docs: $(READY) ## write the reference of the flow language anew
+	@PYTHONPATH=. $(PYTHON) docs/reference/make_flows.py
 
 bench: $(READY) ## measure messages out and replies in per second
 	@$(PYTHON) -m bench $(ARGS)

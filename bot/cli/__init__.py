@@ -238,6 +238,14 @@ def flows_check(
     raise typer.Exit(check_files(files or []))
 
 
+@flows.command("schema")
+def flows_schema() -> None:
+    """Print the JSON Schema of flow files, with which editors complete and mark as you type."""
+    from bot.cli.flow_files import print_schema
+
+    raise typer.Exit(print_schema())
+
+
 @outbox.command("list")
 def outbox_list(
     *,
