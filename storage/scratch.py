@@ -1,0 +1,66 @@
+"""A database that lasts as long as one try-out: SQLite in memory, with all tables, emptied in a moment.
+
+For playing a flow through and for flow tests, which need hundreds of them; never for anything that is to stay.
+Everything runs in the calling thread.
+"""
+
+from collections.abc import Callable
+from contextlib import closing
+from functools import cache
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.pool import StaticPool
+
+from storage.schema import upgrade
+from storage.unit_of_work import SqlUnitOfWork, in_transaction
+
+T = TypeVar("T")
+
+
+class ScratchDatabase:
+    """A database in memory. Its tables are made once, and put back as they were by `empty`.
+
+    One engine serves all that is tried in turn: SQLAlchemy keeps what it compiled of a statement with the engine, and
+    to compile anew costs more than everything else in a short life.
+    """
+
+    def __init__(self) -> None:
+        """Open it, with all tables and no rows."""
+        arguments = {"isolation_level": None, "check_same_thread": False}
+        self._engine = create_engine("sqlite://", poolclass=StaticPool, connect_args=arguments)
+
+        @event.listens_for(self._engine, "connect")
+        def _set(connection: Any, _record: Any) -> None:
+            connection.execute("PRAGMA foreign_keys=ON")
+
+        @event.listens_for(self._engine, "begin")
+        def _begin(connection: Connection) -> None:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+        with self._engine.connect() as connection:
+            upgrade(connection)
+        self._tables: bytes = self._driver().serialize()
+
+    def run(self, work: Callable[[SqlUnitOfWork], T]) -> T:
+        """Run `work` whole in one transaction, and commit; undo it all if it raises."""
+        return in_transaction(self._engine, work)
+
+    def empty(self) -> None:
+        """Take all rows out, as if it had just been opened."""
+        # Source: https://www.sqlite.org/c3ref/deserialize.html: the tables come back as one piece of memory.
+        self._driver().deserialize(self._tables)
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._engine.dispose()
+
+    def _driver(self) -> Any:
+        with closing(self._engine.raw_connection()) as pooled:  # there is but one, and it stays open
+            return pooled.driver_connection
+
+
+@cache
+def shared_scratch() -> ScratchDatabase:
+    """Give the one that a program which tries one thing after the other needs; whoever takes it empties it first."""
+    return ScratchDatabase()
