@@ -46,6 +46,16 @@ CHAT = 7
 
 STAFF, STAFF_NAME = "U1", "Jonas"
 
+_AHEAD: Mapping[str, str] = {
+    "start": "{flow} begins",
+    "remind": "a reminder, if nobody answers",
+    "silence": "the way out, if nobody answers",
+    "wait": "the pause is over",
+    "expire": "the conversation's time is over",
+    "ladder": "the team is reminded, if it has not answered",
+}
+"""What a planned moment will be, in words."""
+
 ROUNDS_MAX = 1000
 """How often one moment may have something more to do, before it counts as a circle."""
 
@@ -105,11 +115,12 @@ class Simulation:
             shop: its guards and teams apply.
             flows: the flows and the bot's own sentences.
             given: the sale, its customer, and when it begins.
-            taking_part: the flows that may begin, by name; None: all.
+            taking_part: the flows that may begin, by name, the one that it is about first; None: all.
             database: is emptied first; None: one that all simulations of this program share, one after the other.
         """
         chosen = {name: flow for name, flow in flows.flows.items() if taking_part is None or name in taking_part}
         self.given = given
+        self.main_flow = taking_part[0] if taking_part else ""
         self.clock = MovableClock(given.start)
         self._trail = Trail(chosen)
         source = _Source(self._trail.watched, flows.phrases)
@@ -170,7 +181,7 @@ class Simulation:
         found: list[tuple[datetime, str]] = []
         for moment in uow.moments_of(sale_id):
             if moment.state in ("planned", "held"):
-                what = f"{moment.data.get('flow')} begins" if moment.kind == "start" else f"{moment.kind} comes"
+                what = _AHEAD.get(moment.kind, moment.kind).format(flow=moment.data.get("flow"))
                 found.append((moment.due_at, what if moment.state == "planned" else f"{what}, held: {moment.reason}"))
         found += [
             (message.not_before, f"a {message.kind} waits: {message.reason or 'it is not yet time'}")
