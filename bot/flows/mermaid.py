@@ -41,7 +41,7 @@ def _shape(card: Card) -> str:
 def _arrow(each: Exit, ids: dict[str, str]) -> str:
     line = "-.->" if each.way.kind == "silence" else "-->"
     words = f'|"{_quoted(each.words)}"|' if each.words else ""
-    return f"{line}{words} {ids.get(each.target, f'end_{each.ends}')}"
+    return f"{line}{words} {ids.get(each.target or '', f'end_{each.ends}')}"
 
 
 def _quoted(text: str) -> str:

@@ -38,10 +38,11 @@ class When:
             zone: whose clock.
             add: adds a length of time, business days included.
         """
+        now = now.astimezone(UTC)  # in a zone with summer time, 24 hours more are not always the same time tomorrow
         if self.clock is None:
             for each in self.later:
                 now = add(now, each)
-            return now.astimezone(UTC)
+            return now
         today = now.astimezone(zone).date()
         if isinstance(self.day, date):
             days = [self.day]
