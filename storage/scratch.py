@@ -28,23 +28,23 @@ class ScratchDatabase:
     def __init__(self) -> None:
         """Open it, with all tables and no rows."""
         arguments = {"isolation_level": None, "check_same_thread": False}
-        self._engine = create_engine("sqlite://", poolclass=StaticPool, connect_args=arguments)
+        self.engine = create_engine("sqlite://", poolclass=StaticPool, connect_args=arguments)
 
-        @event.listens_for(self._engine, "connect")
+        @event.listens_for(self.engine, "connect")
         def _set(connection: Any, _record: Any) -> None:
             connection.execute("PRAGMA foreign_keys=ON")
 
-        @event.listens_for(self._engine, "begin")
+        @event.listens_for(self.engine, "begin")
         def _begin(connection: Connection) -> None:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             upgrade(connection)
         self._tables: bytes = self._driver().serialize()
 
     def run(self, work: Callable[[SqlUnitOfWork], T]) -> T:
         """Run `work` whole in one transaction, and commit; undo it all if it raises."""
-        return in_transaction(self._engine, work)
+        return in_transaction(self.engine, work)
 
     def empty(self) -> None:
         """Take all rows out, as if it had just been opened."""
@@ -53,10 +53,10 @@ class ScratchDatabase:
 
     def close(self) -> None:
         """Give the memory back."""
-        self._engine.dispose()
+        self.engine.dispose()
 
     def _driver(self) -> Any:
-        with closing(self._engine.raw_connection()) as pooled:  # there is but one, and it stays open
+        with closing(self.engine.raw_connection()) as pooled:  # there is but one, and it stays open
             return pooled.driver_connection
 
 

@@ -227,11 +227,7 @@ class Simulation:
     # what happens
 
     def happens(self, kind: str, *, occurred_at: datetime | None = None, **more: Any) -> None:
-        """Let the shop's system tell of an order event; `more` are fields of the sale that it tells anew.
-
-        Raises:
-            InputRefused: it is no native event.
-        """
+        """Let the shop's system tell of an order event; `more` are fields of the sale that it tells anew."""
         self._events += 1
         event = {
             "id": f"event-{self._events}",

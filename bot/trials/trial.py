@@ -18,6 +18,7 @@ from bot.sales import after
 from bot.trials.labels import letters
 from bot.trials.model import Act, CaseStands, Ends, SaleStands, Says, StaffTold, Step, Trial
 from bot.trials.moments import When
+from bot.trials.reasons import clock, reason
 from bot.trials.simulation import Given, Simulation
 from bot.trials.trail import Answered, Did, Moved, Said
 from storage.scratch import ScratchDatabase
@@ -183,7 +184,8 @@ class _Run:
         if said is None:
             said = self._sim.go_to_next_said(wanted or self._sim.now + HORIZON)
         if said is None:
-            raise _Unlike("nothing was said", self._expected(step), "nothing")
+            by = f" by {self._clock(wanted)}" if wanted else f" in {HORIZON.days} days"
+            raise _Unlike(f"nothing was said{by}", self._expected(step), "nothing")
         self._seen.entries = self._place_of(said) + 1
         shown = self._said_words(said)
         if problem := self._unlike(said, says, wanted):
@@ -197,7 +199,8 @@ class _Run:
             if (says.exactly and text != words) or words.casefold() not in text.casefold():
                 return "something else was said"
         if wanted is not None and abs(said.at - wanted) >= timedelta(minutes=1):
-            return f"it was said {self._clock(said.at)}, not {self._clock(wanted)}"
+            why = reason(said.why, self._sim.zone)
+            return f"it was said {self._clock(said.at)}, not {self._clock(wanted)}; why: {why}"
         labels = [button.label for button in said.buttons]
         if says.buttons is not None and [*map(letters, labels)] != [*map(letters, says.buttons)]:
             return "the buttons are others"
@@ -245,7 +248,8 @@ class _Run:
             self._rows.append(Row(self._expected(step), "", None))
         later = self._unread() or self._sim.go_to_next_said(self._sim.now + _LOOK_ON)
         if later is not None:
-            self._rows.append(Row("", f"(next) {self._said_words(later)}", None))
+            why = reason(later.why, self._sim.zone)
+            self._rows.append(Row("", f"(next) {self._said_words(later)} – why: {why}", None))
 
     # cases
 
@@ -326,8 +330,7 @@ class _Run:
         return f"{self._clock(at):<17}  {words}"
 
     def _clock(self, at: datetime) -> str:
-        local = at.astimezone(self._zone)
-        return f"{local:%a} {local.day:>2} {local:%b %H:%M}"
+        return clock(at, self._sim.zone)
 
 
 def _one_line(text: str) -> str:

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import pairwise
 from types import SimpleNamespace
 from xml.etree import ElementTree as ET
 
@@ -186,7 +187,7 @@ def test_boxes_never_overlap_and_arrows_run_down(graph: tuple[list[Box], list[Ar
         assert spot.y + size[spot.name].height <= layout.height
     for names in rows.values():
         placed = sorted((layout.spots[name] for name in names), key=lambda spot: spot.x)
-        for one, other in zip(placed, placed[1:], strict=False):
+        for one, other in pairwise(placed):
             assert one.x + one.width / 2 < other.x - other.width / 2
     for arrow in arrows:
         source, target = layout.spots[arrow.source], layout.spots[arrow.target]
