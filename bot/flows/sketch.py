@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bot.flows.edges import START, Way, ways_of_flow, ways_of_step
 from bot.flows.model import End, Flow, Texts
 from bot.flows.render import pick_language, render
-from bot.flows.ways import START, Way, ways_of_flow, ways_of_step
 
 SAMPLE: Mapping[str, Any] = {
     "customer": {"id": "c-7", "name": "Freja Holm", "first_name": "Freja"},

@@ -7,8 +7,8 @@ walks no way.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from bot.flows.edges import Way, ways_of_flow
 from bot.flows.model import Flow
-from bot.flows.ways import Way, ways_of_flow
 from bot.trials.trail import Answered, Moved
 
 

@@ -12,8 +12,8 @@ from typing import Any, TypeVar, get_args
 from bot.desk.shop import FACTORS, FALLBACK, Shop
 from bot.desk.shop_values import fixed_length, quiet_hours
 from bot.errors import FlowError, InputRefused
+from bot.flows.edges import choices_of
 from bot.flows.model import Flow
-from bot.flows.ways import choices_of
 from bot.flows.yaml_tree import Entry, Node, Path, Place, Scalar, places, read_tree
 from bot.flows.yaml_tree import Mapping as Tree
 from bot.flows.yaml_tree import Sequence as List

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.durations import Duration
+from bot.flows.edges import ways_of_flow, ways_of_step
 from bot.flows.layers import Arrow, Box, lay_out, leading_down
 from bot.flows.mermaid import mermaid
 from bot.flows.model import Flow, Wait
 from bot.flows.parse import parse_flow
 from bot.flows.picture import picture
 from bot.flows.sketch import sketch
-from bot.flows.ways import ways_of_flow, ways_of_step
 
 SHIPPED = ("after_delivery", "after_first_use", "after_remedy", "on_the_way")
 
