@@ -209,6 +209,60 @@ def flows_check(
     raise typer.Exit(check_files(files or []))
 
 
+@outbox.command("list")
+def outbox_list(
+    *,
+    state: Annotated[
+        list[str] | None,
+        typer.Option(help="waiting, sending, sent, unknown, refused, dropped, held or failed; may be given again."),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
+    json: _Json = False,
+) -> None:
+    """List messages, oldest first; without --state those that need a look: unknown, failed, held, waiting, sending."""
+    from bot.cli.queues import list_outbox
+
+    list_outbox(state or [], limit, as_json=json)
+
+
+@outbox.command("retry")
+def outbox_retry(
+    ids: Annotated[list[int] | None, typer.Argument(metavar="[ID]…", help="As outbox list shows them.")] = None,
+    *,
+    all_failed: Annotated[bool, typer.Option("--all-failed", help="Every message in state failed.")] = False,
+    yes: _Yes = False,
+) -> None:
+    """Send messages again. One whose outcome is unknown may arrive twice, so that is asked for first."""
+    from bot.cli.queues import retry_outbox
+
+    retry_outbox(ids or [], all_failed=all_failed, yes=yes)
+
+
+@inbox.command("list")
+def inbox_list(
+    *,
+    state: Annotated[list[str] | None, typer.Option(help="new, done, ignored or failed; may be given again.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
+    json: _Json = False,
+) -> None:
+    """List what came in, oldest first; without --state what is not done: new and failed."""
+    from bot.cli.queues import list_inbox
+
+    list_inbox(state or [], limit, as_json=json)
+
+
+@inbox.command("retry")
+def inbox_retry(
+    ids: Annotated[list[int], typer.Argument(metavar="ID…", help="As inbox list shows them.")],
+) -> None:
+    """Let what came in and failed be handled again."""
+    from bot.cli.queues import retry_inbox
+
+    retry_inbox(ids)
+
+
+# Trying flows out ---------------------------------------------------------------------------------------------------
+
 _Folder = Annotated[
     Path | None,
     typer.Option("--dir", metavar="FOLDER", help="Flows of this folder, instead of FLOWS_DIR or the shipped.",
@@ -283,55 +337,3 @@ def flows_graph(
     if svg is not None and mermaid:
         raise typer.BadParameter("give --svg or --mermaid, not both")
     draw_flow(name, folder, svg, language)
-
-
-@outbox.command("list")
-def outbox_list(
-    *,
-    state: Annotated[
-        list[str] | None,
-        typer.Option(help="waiting, sending, sent, unknown, refused, dropped, held or failed; may be given again."),
-    ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
-    json: _Json = False,
-) -> None:
-    """List messages, oldest first; without --state those that need a look: unknown, failed, held, waiting, sending."""
-    from bot.cli.queues import list_outbox
-
-    list_outbox(state or [], limit, as_json=json)
-
-
-@outbox.command("retry")
-def outbox_retry(
-    ids: Annotated[list[int] | None, typer.Argument(metavar="[ID]…", help="As outbox list shows them.")] = None,
-    *,
-    all_failed: Annotated[bool, typer.Option("--all-failed", help="Every message in state failed.")] = False,
-    yes: _Yes = False,
-) -> None:
-    """Send messages again. One whose outcome is unknown may arrive twice, so that is asked for first."""
-    from bot.cli.queues import retry_outbox
-
-    retry_outbox(ids or [], all_failed=all_failed, yes=yes)
-
-
-@inbox.command("list")
-def inbox_list(
-    *,
-    state: Annotated[list[str] | None, typer.Option(help="new, done, ignored or failed; may be given again.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
-    json: _Json = False,
-) -> None:
-    """List what came in, oldest first; without --state what is not done: new and failed."""
-    from bot.cli.queues import list_inbox
-
-    list_inbox(state or [], limit, as_json=json)
-
-
-@inbox.command("retry")
-def inbox_retry(
-    ids: Annotated[list[int], typer.Argument(metavar="ID…", help="As inbox list shows them.")],
-) -> None:
-    """Let what came in and failed be handled again."""
-    from bot.cli.queues import retry_inbox
-
-    retry_inbox(ids)
