@@ -121,12 +121,10 @@ def _add(at: datetime, length: Duration) -> datetime:
 def _begin(flow: Flow, simulation: Simulation, event: str | None) -> None:
     """Let happen what the flow starts on."""
     on = event or (flow.triggers[0].on if flow.triggers else "order.placed")
-    if on != "remedy.done":
-        simulation.happens(on)
-        return
-    simulation.happens("order.delivered")
-    simulation.writes("Something is wrong with it")
-    simulation.remedies(next(iter(simulation.house.shop.remedies)))
+    simulation.happens(on if on in EVENTS else "order.delivered")
+    if on == "remedy.done":
+        simulation.writes("Something is wrong with it")
+        simulation.remedies(next(iter(simulation.house.shop.remedies)))
 
 
 class _Table:
@@ -166,6 +164,8 @@ class _Table:
             case Said():
                 for number, line in enumerate(entry.text.splitlines()):
                     say(f"{'🤖' if number == 0 else '  '} {line}")
+                if entry.photo:
+                    say(f"   🖼 {entry.photo}")
                 if entry.buttons:
                     say("   " + "  ".join(f"{n} [{each.label}]" for n, each in enumerate(entry.buttons, 1)), "bold")
                 say(f"   why: {reason(entry.why, self.simulation.zone)}", "dim")
@@ -282,7 +282,7 @@ def _write(path: Path, flow: Flow, simulation: Simulation, opened: Opened) -> No
         ConfigurationError: the file cannot be written, or could not be read afterwards.
     """
     before = path.read_text(encoding="utf-8") if path.exists() else ""
-    known = Known(opened.shop, opened.flow_files.flows)
+    known = Known(opened.shop, opened.flow_files.flows, opened.flow_files.phrases)
     names = {each.name for each in read_trials(before, str(path), known)[0]} if before.strip() else set()
     number = next(number for number in range(1, len(names) + 2) if f"played_{number}" not in names)
     test = recorded(f"played_{number}", simulation)

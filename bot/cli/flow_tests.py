@@ -45,7 +45,7 @@ def test_flows(names: Sequence[str], folder: Path | None) -> int:
 
 
 def _read(opened: Opened, wanted: set[str], *, is_all: bool) -> tuple[list[Trial], list[FlowError]]:
-    known = Known(opened.shop, opened.flow_files.flows)
+    known = Known(opened.shop, opened.flow_files.flows, opened.flow_files.phrases)
     trials: list[Trial] = []
     errors: list[FlowError] = []
     for file, text in opened.test_files():

@@ -68,10 +68,14 @@ def ways_of_step(name: str, step: object) -> Iterator[Way]:
 
 
 def _of_question(name: str, ask: Ask) -> Iterator[Way]:
+    again = bool(getattr(ask, "per_promise", False))  # asked once for each promise: an answer leads back here
+    onward = name if again else ask.next
     for choice in ask.choices:
-        yield Way(name, "choice", choice.name, _target(choice.next or ask.next), label=choice.label)
+        yield Way(name, "choice", choice.name, _target(choice.next or onward), label=choice.label)
     if not ask.choices:
-        yield Way(name, "words", target=_target(ask.next))
+        yield Way(name, "words", target=_target(onward))
+    if again:
+        yield Way(name, "next", "none left", _target(ask.next))
     times = min(ask.remind.times, MAX_REMINDERS) if ask.remind else 0
     for nth in range(1, times + 1):
         yield Way(name, "remind", str(nth), name, str(ask.remind.after) if ask.remind else "")
@@ -82,6 +86,8 @@ def _of_pause(name: str, wait: Wait) -> Iterator[Way]:
     events: Iterable[str] = getattr(wait, "events", ())
     if not events:
         yield Way(name, "pause", target=_target(wait.next), after=pause_length(wait))
+        if isinstance(getattr(wait, "moment", None), str):
+            yield Way(name, "arm", "there is no such moment", _target(getattr(wait, "otherwise", None)))
         return
     for event in events:
         yield Way(name, "event", event, _target(wait.next))

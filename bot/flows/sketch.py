@@ -91,6 +91,8 @@ def _words(way: Way, step: object, languages: Sequence[str]) -> str:
             return way.after
         case "event":
             return f"on {way.name}"
+        case "next":
+            return way.name
         case "arm":
             return way.name if way.name == "otherwise" else f"if {way.name}"
         case _:

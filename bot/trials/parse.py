@@ -13,7 +13,7 @@ from bot.desk.shop import FACTORS, FALLBACK, Shop
 from bot.desk.shop_values import fixed_length, quiet_hours
 from bot.errors import FlowError, InputRefused
 from bot.flows.edges import choices_of
-from bot.flows.model import Flow
+from bot.flows.model import Flow, Texts
 from bot.flows.yaml_tree import Entry, Node, Path, Place, Scalar, places, read_tree
 from bot.flows.yaml_tree import Mapping as Tree
 from bot.flows.yaml_tree import Sequence as List
@@ -72,10 +72,11 @@ _SHORT = "for example - tap: 'Yes' or - says: 'Was everything as we promised?'"
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a test may name: the shop's teams, touchpoints and remedies, and the flows with their steps."""
+    """What a test may name: the shop's teams, touchpoints and remedies, the flows with their steps, the bot's words."""
 
     shop: Shop
     flows: Mapping[str, Flow]
+    phrases: Mapping[str, Texts]
 
 
 def read_trials(text: str, file: str, known: Known) -> tuple[list[Trial], list[FlowError]]:
@@ -323,9 +324,10 @@ class _Reader(ValueReader):
         if node is None or text is None:
             return None
         choices = {choice for flow in flows for step in flow.steps.values() for choice in _labels_and_names(step)}
-        consents = {"all", "service", "none"}
+        others = {label for texts in self._known.phrases.values() for label in texts.values()}
+        others |= {"all", "service", "none", "change", *self._known.shop.languages}
         wanted = letters(text)
-        fits = any(letters(each) == wanted for each in choices | consents) or any("{" in each for each in choices)
+        fits = any(letters(each) == wanted for each in choices | others) or any("{" in each for each in choices)
         if not fits:
             self.wrong(node, f"no step has a button {text!r}", _did_you_mean(text, sorted(choices)))
         return text

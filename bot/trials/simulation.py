@@ -252,18 +252,20 @@ class Simulation:
     def button(self, wanted: str) -> Button:
         """Find a button, the newest first. See `taps`."""
         shown = [each for each in reversed(self.entries) if isinstance(each, Said)]
-        # Those that are closed come last: on a screen that has not heard of it yet they can still be tapped.
-        newest_first = [
-            each for is_open in (True, False) for said in shown if said.is_open is is_open for each in said.buttons
-        ]
+        # Those that are gone come last: on a screen that has not heard of it yet they can still be tapped.
+        newest_first = [each for said in shown for each in said.live]
+        newest_first += [each for said in shown for each in said.buttons]
         for fits in (_is_named, _is_labelled, _is_like):
             found = next((each for each in newest_first if fits(each, wanted)), None)
+            if found is not None and found.url:
+                raise NotYet(f"[{found.label}] opens {found.url}: the bot does not hear of it")
             if found is not None:
                 return found
         raise NoSuchButton(wanted, newest_first)
 
     def _number_of(self, button: Button) -> int:
-        return next(each.number for each in self.entries if isinstance(each, Said) and button in each.buttons)
+        shown = (each for each in self.entries if isinstance(each, Said))
+        return next(each.number for each in shown if button in (*each.buttons, *each.live))
 
     def writes(self, text: str) -> None:
         """Let the customer write words, or a command such as /stop."""
@@ -406,7 +408,7 @@ class Simulation:
 
 
 class NotYet(FollowUpError):
-    """This cannot happen yet."""
+    """This cannot happen."""
 
 
 class NoSuchButton(FollowUpError):

@@ -37,18 +37,23 @@ class Why:
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """A button below a message: what stands on it, the choice it is (`name`), and the data that a tap sends."""
+    """A button below a message: what stands on it, the choice it is (`name`), and the data that a tap sends.
+
+    A button with an address (`url`) sends nothing: it opens a page.
+    """
 
     label: str
-    data: str
+    data: str = ""
     name: str = ""
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
     """A message that reached the customer. `step` is the step of the flow that says it, where one does.
 
-    `is_open`: its buttons can still be tapped. `number` is the message's in the chat.
+    `buttons` are those that it came with, `live` those that stand below it now. `number` is the message's in the chat,
+    `photo` the picture above the words, if there is one.
     """
 
     at: datetime
@@ -58,7 +63,8 @@ class Said:
     number: int
     buttons: tuple[Button, ...] = ()
     step: str | None = None
-    is_open: bool = True
+    live: tuple[Button, ...] = ()
+    photo: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,22 +169,26 @@ class Trail:
         if message.kind == "edit":
             self._edit(message)
             return
-        buttons = tuple(
-            Button(each["label"], each["data"], self._choice(each["data"]))
-            for row in message.body.get("buttons", ())
-            for each in row
-        )
+        buttons = self._buttons(message)
         step = self._step_of(message)
         text = str(message.body.get("text") or "")
         self._places[number] = len(self.entries)
-        self.entries.append(Said(self.now, text, message.kind, why, number, buttons, step))
+        photo = str(message.body.get("photo") or "")
+        self.entries.append(Said(self.now, text, message.kind, why, number, buttons, step, buttons, photo))
 
     def _edit(self, message: Outgoing) -> None:
         place = self._places.get(int(message.body.get("message_id") or 0))
         shown = self.entries[place] if place is not None else None
         if place is not None and isinstance(shown, Said):
-            # The words stay as they were said: what a test and a reader look for; only nobody can tap any more.
-            self.entries[place] = replace(shown, is_open=False)
+            # The words stay as they were said, for that is what a test and a reader look for.
+            self.entries[place] = replace(shown, live=self._buttons(message))
+
+    def _buttons(self, message: Outgoing) -> tuple[Button, ...]:
+        shown = [each for row in message.body.get("buttons", ()) for each in row]
+        return tuple(
+            Button(each["label"], each.get("data", ""), self._choice(each.get("data", "")), each.get("url", ""))
+            for each in shown
+        )
 
     def begins(self, why: Why, by_event: str | None) -> None:
         """Let `why` be the reason of whatever follows, until a moment comes."""
@@ -207,8 +217,13 @@ class Trail:
         return next((each.step for each in conversation.state.asked if each.turn == message.turn), None)
 
     def _choice(self, data: str) -> str:
-        """Tell the choice of a button by its data, ``a:CONVERSATION:TURN:CHOICE``; for others what stands last."""
+        """Tell the choice of a button by its data, ``a:CONVERSATION:TURN:CHOICE``; for others what stands last.
+
+        ``x:CONVERSATION:TURN:0`` takes an answer back, and is called ``change``.
+        """
         parts = data.split(":")
+        if parts[0] == "x":
+            return "change"
         conversation = self._states.get(parts[1]) if len(parts) == 4 else None  # noqa: PLR2004 - as above
         if conversation is None or not parts[2].isdigit() or not parts[3].isdigit():
             return parts[-1]

@@ -42,7 +42,7 @@ tests:
 def known() -> Known:
     flows = FlowFiles()
     flows.load()
-    return Known(default_shop(), flows.flows)
+    return Known(default_shop(), flows.flows, flows.phrases)
 
 
 def read(text: str) -> tuple[list[Trial], list[FlowError]]:

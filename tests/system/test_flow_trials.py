@@ -20,6 +20,7 @@ from tests.system.stage import MORNING, order, shipped_flows, stage
 
 SALE = order("order.delivered")["sale"]
 OPENED = Opened(shipped_flows(), default_shop(), None)
+KNOWN = Known(OPENED.shop, OPENED.flow_files.flows, OPENED.flow_files.phrases)
 
 
 def simulate(*part: str, start: datetime = MORNING, **more: object) -> Simulation:
@@ -28,7 +29,7 @@ def simulate(*part: str, start: datetime = MORNING, **more: object) -> Simulatio
 
 
 def trials_of(text: str) -> list[Trial]:
-    trials, errors = read_trials(text, "x.tests.yaml", Known(default_shop(), shipped_flows().flows))
+    trials, errors = read_trials(text, "x.tests.yaml", KNOWN)
     assert errors == []
     return trials
 
@@ -49,8 +50,7 @@ def said(simulation: Simulation) -> list[Said]:
 @pytest.mark.parametrize("name", sorted(shipped_flows().flows))
 def test_shipped_flow_passes_its_tests_which_walk_every_way(name: str) -> None:
     """Beside each shipped flow lie tests that pass, and that take every choice, time-out, reminder and arm of it."""
-    known = Known(OPENED.shop, OPENED.flow_files.flows)
-    read = [read_trials(text, file, known) for file, text in OPENED.test_files()]
+    read = [read_trials(text, file, KNOWN) for file, text in OPENED.test_files()]
     assert [error for _, errors in read for error in errors] == []
     trials = [trial for found, _ in read for trial in found if trial.flow == name]
     results = [run_trial(trial, OPENED.shop, OPENED.flow_files) for trial in trials]
