@@ -107,7 +107,8 @@ def _measured(card: Card, down: set[tuple[str, str]]) -> _Drawn:
         width = max(120.0, text_width(card.text) + 2 * PAD)
         port = _Port(card.exits[0], (), 0.0, leads=True)
         return _Drawn(card, (), (port,), width, 30.0)
-    ports = [_port(each, (card.name, each.target or "") in down) for each in card.exits]
+    alone = len(card.exits) == 1
+    ports = [_port(each, (card.name, each.target or "") in down, alone) for each in card.exits]
     shown = [port for port in ports if port.lines]
     row = sum(port.width for port in shown) + 6.0 * max(len(shown) - 1, 0)
     kind = 0.0 if card.kind in _KNOWN_AT_SIGHT else text_width(card.kind, 10.0) + PAD
@@ -126,8 +127,8 @@ def _measured(card: Card, down: set[tuple[str, str]]) -> _Drawn:
     return _Drawn(card, lines, tuple(placed), width, height)
 
 
-def _port(each: Exit, leads: bool) -> _Port:  # noqa: FBT001 - whether an arrow leads from it
-    if leads and each.way.kind == "pause":
+def _port(each: Exit, leads: bool, alone: bool) -> _Port:  # noqa: FBT001 - whether an arrow leads from it; no other does
+    if leads and alone and each.way.kind == "pause":
         return _Port(each, (), 0.0, leads=True)  # its length stands on the arrow
     words = textwrap.shorten(each.words, PORT_MAX_CHARS, placeholder="…") if each.words else ""
     then = ""

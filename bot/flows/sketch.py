@@ -23,6 +23,9 @@ SAMPLE: Mapping[str, Any] = {
 }
 """What stands for the names in a text."""
 
+KINDS = {"opencasestep": "case", "goto": "go to"}
+"""What steps are called where their class is called otherwise."""
+
 TEXT_MAX_CHARS, LABEL_MAX_CHARS = 110, 34
 
 
@@ -67,7 +70,8 @@ def _card(name: str, step: object, ends: Mapping[str, str], languages: Sequence[
     touchpoint = getattr(step, "touchpoint", None)
     remarks += (f"touchpoint: {touchpoint}",) if touchpoint else ()
     exits = tuple(_exit(way, _words(way, step, languages), ends) for way in ways if way.kind != "remind")
-    return Card(name, type(step).__name__.lower().removesuffix("step"), _text(step, languages), remarks, exits)
+    kind = type(step).__name__.lower()
+    return Card(name, KINDS.get(kind, kind), _text(step, languages), remarks, exits)
 
 
 def _exit(way: Way, words: str, ends: Mapping[str, str]) -> Exit:

@@ -40,7 +40,7 @@ def coverage(flow: Flow, moves: Iterable[Moved | Answered]) -> Coverage:
 def _walked(ways: Sequence[Way], move: Moved | Answered) -> list[Way]:
     if isinstance(move, Answered):
         return [way for way in ways if (way.step, way.kind, way.name) == (move.step, "choice", move.choice)]
-    return [way for way in ways if _was_taken(way, move)] + _arms(ways, move.touched)
+    return [way for way in ways if _was_taken(way, move)] + _arms(ways, move)
 
 
 def _was_taken(way: Way, move: Moved) -> bool:
@@ -67,10 +67,16 @@ def _was_taken(way: Way, move: Moved) -> bool:
             return False
 
 
-def _arms(ways: Sequence[Way], touched: Sequence[str]) -> list[Way]:
-    """Find the arms that were taken: the step that was looked up right after the parting of ways says which."""
+def _arms(ways: Sequence[Way], move: Moved) -> list[Way]:
+    """Find the arms that were taken: which of the steps that they lead to was looked up first, after the parting.
+
+    Arms that lead to the same step cannot be told apart, and count together.
+    """
     found = []
-    for place, name in enumerate(touched):
-        then = touched[place + 1] if place + 1 < len(touched) else None
-        found += [way for way in ways if way.step == name and way.kind == "arm" and way.target == then]
+    for place, name in enumerate(move.touched):
+        arms = [way for way in ways if way.step == name and way.kind == "arm"]
+        targets = {way.target for way in arms}
+        entered = next((step for step in move.touched[place + 1 :] if step in targets), None)
+        if entered is not None or move.after.status == "finished":
+            found += [way for way in arms if way.target == entered]
     return found

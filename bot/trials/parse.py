@@ -5,6 +5,7 @@ folders, and whether a test passes (`bot.trials.trial`).
 """
 
 import difflib
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, get_args
@@ -18,7 +19,7 @@ from bot.flows.yaml_tree import Entry, Node, Path, Place, Scalar, places, read_t
 from bot.flows.yaml_tree import Mapping as Tree
 from bot.flows.yaml_tree import Sequence as List
 from bot.flows.yaml_values import ValueReader
-from bot.ports.orders import EventType, parse_order_event
+from bot.ports.orders import CustomerForm, EventType, ItemForm, PromiseForm, SaleForm, parse_order_event
 from bot.trials.labels import letters
 from bot.trials.model import Act, CaseStands, Ends, Line, SaleStands, Says, Setting, StaffTold, Step, Trial
 from bot.trials.moments import EXAMPLES, When, parse_when
@@ -378,14 +379,27 @@ def _did_you_mean(word: str, known: Collection[str]) -> str:
     return f"known here: {', '.join(shown)}" + (" …" if len(known) > len(shown) else "") if shown else ""
 
 
-def _plain(node: Node) -> Any:
+_KNOWN_FIELDS = frozenset(
+    name for form in (SaleForm, CustomerForm, ItemForm, PromiseForm) for name in form.model_fields
+)
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")
+
+
+def _plain(node: Node, key: str = "") -> Any:
+    """Give what JSON would hold. The event's form reads its own fields; of others, numbers and truths are such."""
     match node:
         case Tree():
-            return {name: _plain(entry.value) for name, entry in node.entries.items()}
+            return {name: _plain(entry.value, name) for name, entry in node.entries.items()}
         case List():
-            return [_plain(item) for item in node.items]
+            return [_plain(item, key) for item in node.items]
+        case Scalar() if node.is_nothing():
+            return None
+        case Scalar() if not node.is_plain or key in _KNOWN_FIELDS:
+            return node.text
+        case Scalar() if _NUMBER.fullmatch(node.text):
+            return float(node.text) if "." in node.text else int(node.text)
         case Scalar():
-            return None if node.is_nothing() else node.text
+            return {"true": True, "false": False}.get(node.text, node.text)
 
 
 def _nearest(root: Node | None, path: Path) -> Place | None:
