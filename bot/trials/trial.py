@@ -247,11 +247,12 @@ class _Run:
         if not error.expected:
             self._rows.append(Row(self._expected(step), "", None))
         held = [each for each in self._sim.waiting_for() if "waits:" in each or "held:" in each]
-        self._rows += [Row("", f"(held back) {each}", None) for each in held]
         later = self._unread() or self._sim.go_to_next_said(self._sim.now + _LOOK_ON)
         if later is not None:
             why = reason(later.why, self._sim.zone)
             self._rows.append(Row("", f"(next) {self._said_words(later)} – why: {why}", None))
+        else:
+            self._rows += [Row("", f"(held back) {each}", None) for each in held]
 
     # cases
 

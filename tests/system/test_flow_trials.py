@@ -214,6 +214,14 @@ def test_a_failure_shows_both_transcripts_and_what_came_instead() -> None:
     ]
 
 
+def test_a_failure_tells_what_is_held_back_where_nothing_comes() -> None:
+    """Where nothing is said at all because a guard holds it, the transcript says which."""
+    result = run("event: order.delivered\nwrite: It is broken\nsays: passed\n{ says: promised, at: +2d }")
+    assert not result.passed
+    held = [row.actual for row in result.rows if "(held back)" in row.actual]
+    assert held == ["(held back) Wed 25 Nov 2026 10:00  after_delivery begins, held: a case is open"]
+
+
 # what it costs
 
 
