@@ -5,17 +5,31 @@ Everything runs in the calling thread.
 """
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection, bindparam, create_engine, event, func, select
 from sqlalchemy.pool import StaticPool
 
 from storage.schema import upgrade
+from storage.statements import is_any
 from storage.tables import metadata
 from storage.unit_of_work import SqlUnitOfWork, in_transaction
 
 T = TypeVar("T")
+
+
+_MOMENTS, _OUTBOX = metadata.tables["moments"], metadata.tables["outbox"]
+_NOW = bindparam("now", type_=_OUTBOX.c.not_before.type)
+_NEXT_AFTER = select(
+    select(func.min(_MOMENTS.c.due_at))
+    .where(is_any(_MOMENTS.c.state, "planned"), _MOMENTS.c.due_at > _NOW)
+    .scalar_subquery(),
+    select(func.min(_OUTBOX.c.not_before))
+    .where(is_any(_OUTBOX.c.state, "waiting"), _OUTBOX.c.not_before > _NOW)
+    .scalar_subquery(),
+)
 
 
 class ScratchDatabase:
@@ -46,6 +60,18 @@ class ScratchDatabase:
     def run(self, work: Callable[[SqlUnitOfWork], T]) -> T:
         """Run `work` whole in one transaction, and commit; undo it all if it raises."""
         return in_transaction(self.engine, work)
+
+    def run_at(self, now: datetime, work: Callable[[SqlUnitOfWork], None]) -> tuple[datetime | None, datetime | None]:
+        """The same; give when, later than `now`, the next planned moment is due, and when the next message may go.
+
+        What could go by `now` and has not stands behind another that is yet to go: its time comes with that one's.
+        """
+        with self.engine.begin() as connection:
+            unit = SqlUnitOfWork(connection)
+            work(unit)
+            unit.flush()
+            moment, message = connection.execute(_NEXT_AFTER, {"now": now}).one()
+        return moment, message
 
     def empty(self) -> None:
         """Take all rows out, as if it had just been opened.

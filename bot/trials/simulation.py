@@ -370,9 +370,8 @@ class Simulation:
             for _ in range(ROUNDS_MAX):
                 if not self._fire(ear) and not self._send(ear):
                     break
-            self._next_moment, self._next_outgoing = uow.next_moment_at(), uow.next_outgoing_at()
 
-        self._database.run(whole)
+        self._next_moment, self._next_outgoing = self._database.run_at(self.now, whole)
 
     def _fire(self, uow: UnitOfWork) -> bool:
         """Do what is due. It is looked for only where something can have become so: looking is most of the work."""
