@@ -1,7 +1,9 @@
 """Files of flow tests: what is read from them, and that whatever is wrong is told with its place and the mend."""
 
+import re
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -171,3 +173,12 @@ def test_no_mangled_file_ever_raises(data: st.DataObject) -> None:
     trials, errors = read("\n".join(lines))
     assert trials or errors
     assert all(error.line >= 1 and error.column >= 1 and error.reason for error in errors)
+
+
+def test_the_example_of_the_how_to_is_a_file_of_tests() -> None:
+    """What docs/howto/try-a-flow.md shows as a file of tests can be read as one."""
+    page = (Path(__file__).parents[2] / "docs/howto/try-a-flow.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    trials, errors = read(example)
+    assert errors == []
+    assert [trial.name for trial in trials] == ["evening_parcel"]

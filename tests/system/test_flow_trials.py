@@ -1,5 +1,6 @@
 """Time travel: the shipped flows' own tests, what a simulation costs, and that it is the program that is simulated."""
 
+import re
 import time
 from datetime import datetime, timedelta
 
@@ -16,7 +17,7 @@ from bot.trials.simulation import Given, NoSuchButton, NotYet, Simulation
 from bot.trials.trail import Did, Noted, Said
 from bot.trials.trial import Result, run_trial
 from storage.scratch import ScratchDatabase
-from tests.system.stage import MORNING, order, shipped_flows, stage
+from tests.system.stage import MORNING, ROOT, order, shipped_flows, stage
 
 SALE = order("order.delivered")["sale"]
 OPENED = Opened(shipped_flows(), default_shop(), None)
@@ -57,6 +58,14 @@ def test_shipped_flow_passes_its_tests_which_walk_every_way(name: str) -> None:
     assert [f"{each.place} {each.problem}" for each in results if not each.passed] == []
     walked = coverage(OPENED.flow(name), [move for each in results for move in each.moves])
     assert [str(way) for way in walked.missing] == []
+
+
+def test_the_example_of_the_how_to_passes() -> None:
+    """What docs/howto/try-a-flow.md shows as a test is one that passes."""
+    page = (ROOT / "docs/howto/try-a-flow.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (trial,) = trials_of(example)
+    assert run_trial(trial, OPENED.shop, OPENED.flow_files).problem is None
 
 
 # it is the program
