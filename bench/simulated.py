@@ -1,7 +1,7 @@
 """What sixty simulated days of one flow cost, all guards included: ``python -m bench.simulated``.
 
-Measured after imports and with the database in memory open, as `aftersale flows test` runs its second test: the first one
-also pays for making the tables and for what SQLAlchemy compiles once.
+Measured after imports and with the database in memory open, as `aftersale flows test` runs its second test: the first
+one also pays for making the tables and for what SQLAlchemy compiles once.
 """
 
 import time
@@ -19,7 +19,7 @@ START = datetime(2026, 11, 20, 19, 50, tzinfo=UTC)
 
 
 def sixty_days(flows: FlowFiles) -> Simulation:
-    """Play after_first_use: three times "not yet" and "too early", two reminders, two nights, a case, words."""
+    """Play after_first_use: three times "not yet" and "too early", two reminders, two nights, a case, an answer."""
     played = Simulation(default_shop(), flows, Given(DEFAULT_SALE, START), taking_part=["after_first_use"])
     played.happens("order.delivered")
     for days, *answers in ((4, "not_yet"), (0, "not_yet"), (4, "yes", "too_early"), (4, "partly")):
@@ -28,6 +28,9 @@ def sixty_days(flows: FlowFiles) -> Simulation:
         for answer in answers:
             played.taps(answer)
     played.writes("It is corked")
+    played.go(played.now + timedelta(hours=14))
+    played.claims()
+    played.replies("We send you another one today.")
     played.go(START + DAYS)
     return played
 

@@ -4,18 +4,19 @@ For playing a flow through and for flow tests, which need hundreds of them; neve
 Everything runs in the calling thread.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from sqlalchemy import Connection, bindparam, create_engine, event, func, select
+from sqlalchemy import Connection, bindparam, create_engine, func, select
 from sqlalchemy.pool import StaticPool
 
 from storage.schema import upgrade
 from storage.statements import is_any
 from storage.tables import metadata
-from storage.unit_of_work import SqlUnitOfWork, in_transaction
+from storage.unit_of_work import SqlUnitOfWork
 
 T = TypeVar("T")
 
@@ -42,31 +43,28 @@ class ScratchDatabase:
     def __init__(self) -> None:
         """Open it, with all tables and no rows."""
         arguments = {"isolation_level": None, "check_same_thread": False}
+        # Without listeners, for which SQLAlchemy would look at each statement; so `_begun` begins.
         self.engine = create_engine("sqlite://", poolclass=StaticPool, connect_args=arguments)
-
-        @event.listens_for(self.engine, "connect")
-        def _set(connection: Any, _record: Any) -> None:
-            connection.execute("PRAGMA foreign_keys=ON")
-
-        @event.listens_for(self.engine, "begin")
-        def _begin(connection: Connection) -> None:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-
         with self.engine.connect() as connection:
             upgrade(connection)
+            connection.exec_driver_sql("PRAGMA foreign_keys=ON")
         # Those that refer to others come first.
         self._emptying = [f"DELETE FROM {table.name}" for table in reversed(metadata.sorted_tables)]  # noqa: S608 - our own names
 
     def run(self, work: Callable[[SqlUnitOfWork], T]) -> T:
         """Run `work` whole in one transaction, and commit; undo it all if it raises."""
-        return in_transaction(self.engine, work)
+        with self._begun() as connection:
+            unit = SqlUnitOfWork(connection)
+            result = work(unit)
+            unit.flush()
+        return result
 
     def run_at(self, now: datetime, work: Callable[[SqlUnitOfWork], None]) -> tuple[datetime | None, datetime | None]:
         """The same; give when, later than `now`, the next planned moment is due, and when the next message may go.
 
         What could go by `now` and has not stands behind another that is yet to go: its time comes with that one's.
         """
-        with self.engine.begin() as connection:
+        with self._begun() as connection:
             unit = SqlUnitOfWork(connection)
             work(unit)
             unit.flush()
@@ -79,9 +77,15 @@ class ScratchDatabase:
         Row by row rather than by handing SQLite an image of the empty file: statements that the driver keeps prepared
         would then point into memory that is gone, and the process would crash.
         """
-        with self.engine.begin() as connection:
+        with self._begun() as connection:
             for command in self._emptying:
                 connection.exec_driver_sql(command)
+
+    @contextmanager
+    def _begun(self) -> Iterator[Connection]:
+        with self.engine.begin() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield connection
 
     def close(self) -> None:
         """Give the memory back."""
