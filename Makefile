@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check setup fmt lint types imports run doctor migrate lock bench wheel
+.PHONY: help demo test check setup fmt lint types imports run doctor migrate lock faults bench wheel
 
 help: ## list the commands
 	@echo "aftersale: stay with each sale until the customer says that it is complete"
@@ -48,6 +48,9 @@ types: $(READY) ## types (mypy, strict)
 
 imports: $(READY) ## imports run one way (import-linter)
 	@$(VENV)/bin/lint-imports
+
+faults: $(READY) ## let everything go wrong for three minutes, then balance the books
+	@$(PYTHON) -m tests.campaign $(ARGS)
 
 bench: $(READY) ## measure messages out and replies in per second
 	@$(PYTHON) -m bench $(ARGS)

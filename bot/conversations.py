@@ -300,9 +300,11 @@ def advance(uow: UnitOfWork, house: House, conversation: Conversation, event: Ev
         return "the flow version, sale or customer of this conversation cannot be read any more"
     transition = step(flow, conversation.state, event, now)
     ignored = next((each.reason for each in transition.effects if isinstance(each, Ignored)), None)
+    after_it = conversation
     if transition.state != conversation.state:
-        uow.put_conversation(replace(conversation, state=transition.state))
-    carrier = _Carrier(uow, house, flow, sale, customer, replace(conversation, state=transition.state), event, now)
+        after_it = replace(conversation, state=transition.state)
+        uow.put_conversation(after_it)
+    carrier = _Carrier(uow, house, flow, sale, customer, after_it, event, now)
     for effect in transition.effects:
         carrier.carry_out(effect)
     was, now_is = conversation.state.status, transition.state.status

@@ -26,16 +26,27 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.desk.states import Case
 from bot.ports.records import Conversation, Customer, Outgoing, Promise, Sale
+from storage.packing import execute
 
 INBOX_LANES = 0
 OUTBOX_LANES = 1
 NEW_CUSTOMERS = 2
 """Namespaces of advisory locks: the seed with which a name is hashed, so that those of two kinds never meet."""
+
+CHANNEL = "aftersale"
+"""On which programs signal one another (see `storage.signals`)."""
+
+NOTIFY = text("SELECT pg_notify(:channel, '')").bindparams(channel=CHANNEL)
+"""Repeated within one transaction it is one signal, which goes out with the commit.
+
+Source: https://www.postgresql.org/docs/current/sql-notify.html (read 2026-11-25).
+"""
 
 LOOK_AHEAD = 4
 """How many times the rows asked for are looked at for lanes that are free, where other programs hold the first ones."""
@@ -132,6 +143,8 @@ class Statements:
         self._bare_connection = connection
         self._gathered: dict[Table, list[_Write]] = {}
         self._known = Known()
+        self.has_news = False
+        """Whether something was put into inbox or outbox, of which other programs should hear."""
         self._dialect = connection.dialect.name
         self._has_row_locks = self._dialect == "postgresql"
 
@@ -146,8 +159,7 @@ class Statements:
         gathered, self._gathered = self._gathered, {}
         for writes in gathered.values():
             for write in writes:
-                # One row is not sent as a list: only then the driver may prepare the statement and keep it.
-                self._bare_connection.execute(write.statement, write.rows if len(write.rows) > 1 else write.rows[0])
+                execute(self._bare_connection, write.statement, write.rows)
 
     def _forget(self) -> None:
         """Know nothing and have nothing to write: part of the transaction was undone."""

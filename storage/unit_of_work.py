@@ -16,8 +16,9 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from storage.conversations import ConversationStatements
 from storage.inbox import InboxStatements
 from storage.moments import MomentStatements
-from storage.outbox import OutboxStatements
 from storage.sales import SaleStatements
+from storage.sending import SendingStatements
+from storage.statements import NOTIFY
 
 T = TypeVar("T")
 
@@ -27,7 +28,7 @@ _TRY_AGAIN_SQLSTATES = frozenset({"40001", "40P01"})
 """Serialization failure; deadlock. Source: https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html"""
 
 
-class SqlUnitOfWork(SaleStatements, ConversationStatements, MomentStatements, OutboxStatements, InboxStatements):
+class SqlUnitOfWork(SaleStatements, ConversationStatements, MomentStatements, SendingStatements, InboxStatements):
     """Implements `bot.ports.store.UnitOfWork`: one of its parts for each kind of thing."""
 
     @contextmanager
@@ -95,6 +96,8 @@ def in_transaction(engine: Engine, work: Callable[[SqlUnitOfWork], T]) -> T:
                 unit = SqlUnitOfWork(connection)
                 result = work(unit)
                 unit.flush()
+                if unit.has_news and engine.dialect.name == "postgresql":
+                    connection.execute(NOTIFY)
                 return result
         except DBAPIError as error:
             if attempt == ATTEMPTS or not _was_overtaken(error):

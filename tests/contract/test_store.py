@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -713,6 +715,17 @@ def test_rows_are_found_by_their_keys_while_they_wait(database: SqlDatabase) -> 
     assert database.run_now(lambda unit: unit.new_among("slack", {"b"})) == []
 
 
+def test_states_are_given_of_what_came_in(database: SqlDatabase) -> None:
+    """Proves that the states of known things are given by their key, and nothing about unknown ones."""
+    database.run_now(lambda unit: unit.receive([incoming("a"), incoming("b")]))
+    (first, *_) = database.run_now(lambda unit: unit.new_incoming(1))
+    database.run_now(lambda unit: unit.settle_incoming(first.id or 0, "done"))
+    found = database.run_now(lambda unit: unit.states_among("shop", {"a", "b", "c"}))
+    assert found == {"a": "done", "b": "new"}
+    assert database.run_now(lambda unit: unit.states_among("slack", {"a"})) == {}
+    assert database.run_now(lambda unit: unit.states_among("shop", set())) == {}
+
+
 def test_failed_incoming_stays_visible_and_can_be_retried(database: SqlDatabase) -> None:
     """Proves that a failure is counted with its error, an ignored one is not, and a retry by hand makes it new."""
     database.run_now(lambda unit: unit.receive([incoming("1"), incoming("2")]))
@@ -848,6 +861,27 @@ def postgres(postgresql_url: str) -> Iterator[SqlDatabase]:
     opened = open_database(postgresql_url)
     yield opened
     opened.close()
+
+
+def test_other_programs_hear_at_once_of_what_came_in_or_is_to_go_out(
+    postgres: SqlDatabase, postgresql_url: str
+) -> None:
+    """Proves that a reply taken in by one program need not wait for the tick of the one that sends."""
+    other = open_database(postgresql_url)
+    heard: queue.Queue[str] = queue.Queue()
+    try:
+        other.listen(lambda: heard.put("look"))
+        heard.get(timeout=20)  # it listens
+        postgres.run_now(sending(outgoing("1")))
+        heard.get(timeout=20)
+        postgres.run_now(lambda unit: unit.receive([incoming("1")]))
+        heard.get(timeout=20)
+        postgres.run_now(lambda unit: unit.receive([incoming("1")]))
+        postgres.run_now(put_freja)
+        time.sleep(0.2)
+        assert heard.empty()
+    finally:
+        other.close()
 
 
 def test_second_program_gets_other_moments_without_waiting(postgres: SqlDatabase, postgresql_url: str) -> None:
