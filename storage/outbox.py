@@ -43,6 +43,9 @@ _CHANNELS = ("telegram", "slack")
 _MESSAGE = sought(_OUTBOX.c.id)
 _MESSAGES_OF = sought(_OUTBOX.c.sale_id).order_by(_OUTBOX.c.id)
 _THIS_MESSAGE = update(_OUTBOX).where(_OUTBOX.c.id == bindparam("this"))
+_NEXT_PRIORITY = select(func.min(_OUTBOX.c.priority)).where(
+    _WAITING, _OUTBOX.c.channel == bindparam("one"), _OUTBOX.c.priority > bindparam("above")
+)
 _ASKS_OF_AMONG = (
     sought_among(_OUTBOX.c.sale_id)
     .where(or_(_OUTBOX.c.kind == "question", _OUTBOX.c.kind == "reminder"))
@@ -102,11 +105,12 @@ class OutboxStatements(Statements):
         """Give channel and priority of what waits, smallest priority first; one seek in the index for each."""
         found: list[tuple[str, int]] = []
         for one in [channel] if channel else _CHANNELS:
-            smallest = select(func.min(_OUTBOX.c.priority)).where(_WAITING, _OUTBOX.c.channel == one)
-            priority = self._connection.execute(smallest).scalar_one()
-            while priority is not None:
-                found.append((one, priority))
-                priority = self._connection.execute(smallest.where(_OUTBOX.c.priority > priority)).scalar_one()
+            priority = -1
+            while (
+                least := self._connection.execute(_NEXT_PRIORITY, {"one": one, "above": priority}).scalar()
+            ) is not None:
+                found.append((one, least))
+                priority = least
         return sorted(found, key=lambda each: each[1])
 
     def claim(self, ids: Sequence[int], lease_until: datetime) -> None:

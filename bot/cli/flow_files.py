@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal, Protocol
 
-from bot.adapters.flow_files import PHRASES_FILE
+from bot.adapters.flow_files import PHRASES_FILE, TESTS_SUFFIX
 from bot.adapters.shop_file import read_shop_file
 from bot.cli.terminal import counted, remark, say
 from bot.desk.shop import FALLBACK, Shop
@@ -82,17 +82,21 @@ def sources(given: Sequence[Path], folder: Path | None) -> list[tuple[str, Sourc
     """
     if not given and folder is None:
         shipped = (each for each in files("bot.flows").joinpath("library").iterdir())
-        return sorted((each.name, each) for each in shipped if each.name.endswith(_SUFFIXES))
+        return sorted((each.name, each) for each in shipped if _is_flow(each.name))
     found: list[tuple[str, Source]] = []
     for path in given or [folder or Path()]:
         inside = [path]
         if path.is_dir():
-            inside = sorted(each for each in path.iterdir() if each.suffix in _SUFFIXES and each.name[0] != ".")
+            inside = sorted(each for each in path.iterdir() if _is_flow(each.name))
         if not inside or not path.exists():
             reason = "has no flow (.yaml) in it" if path.exists() else "is not there"
             raise NotFound(f"{path} {reason} → name a flow, or a folder of flows")
         found += [(str(each), each) for each in inside]
     return found
+
+
+def _is_flow(name: str) -> bool:
+    return name.endswith(_SUFFIXES) and not name.endswith(TESTS_SUFFIX) and not name.startswith(".")
 
 
 def check(given: Iterable[tuple[str, Source]], shop: Shop | None) -> Checked:

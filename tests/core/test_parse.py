@@ -226,7 +226,7 @@ def test_mangled_text_gives_a_flow_or_errors(changes: list[tuple[int, int, str]]
 def test_the_shipped_flows_survive_being_read_again() -> None:
     """Reading the kept source of a flow gives the same version: conversations find what they began on."""
     for one in files("bot.flows").joinpath("library").iterdir():
-        if one.name.endswith(".yaml") and one.name != "phrases.yaml":
+        if one.name.endswith(".yaml") and one.name != "phrases.yaml" and not one.name.endswith(".tests.yaml"):
             flow = parse_flow(one.read_text("utf-8"), file=one.name)
             assert parse_flow(flow.source, file="again") == flow
             assert replace(flow, source="") != flow
