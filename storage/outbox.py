@@ -56,6 +56,13 @@ _DROP = (
     .where((_OUTBOX.c.id == bindparam("this")) & or_(_OUTBOX.c.state == "waiting", _OUTBOX.c.state == "held"))
     .values(state="dropped", reason=bindparam("why"))
 )
+_NEXT_GOES_AT = select(func.min(_OUTBOX.c.not_before)).where(
+    _WAITING,
+    ~_NOT_FIRST_OF_CASE,
+    ~_BEHIND_A_REPEAT,
+    _OUTBOX.c.channel == bindparam("one"),
+    _OUTBOX.c.priority == bindparam("of_priority"),
+)
 
 
 def _ordered(query: Select[Any]) -> Select[Any]:
@@ -186,18 +193,13 @@ class OutboxStatements(Statements):
         query = select(_OUTBOX).where(is_any(_OUTBOX.c.state, *states)).order_by(_OUTBOX.c.id).limit(limit)
         return [outgoing_from(row) for row in self._all(query)]
 
-    def next_outgoing_at(self) -> datetime | None:
-        """Give when the next waiting message may go; what waits behind another of its case's lane does not count."""
+    def next_outgoing_at(self, channel: str | None = None) -> datetime | None:
+        """Give when the next waiting message (of a channel, or any) may go.
+
+        What waits behind another of its case's lane does not count.
+        """
         earliest = (
-            self._connection.execute(
-                select(func.min(_OUTBOX.c.not_before)).where(
-                    _WAITING,
-                    ~_NOT_FIRST_OF_CASE,
-                    ~_BEHIND_A_REPEAT,
-                    _OUTBOX.c.channel == channel,
-                    _OUTBOX.c.priority == priority,
-                )
-            ).scalar_one()
-            for channel, priority in self.waiting_priorities()
+            self._connection.execute(_NEXT_GOES_AT, {"one": one, "of_priority": priority}).scalar_one()
+            for one, priority in self.waiting_priorities(channel)
         )
         return min((at for at in earliest if at is not None), default=None)
