@@ -208,6 +208,22 @@ def tell_desk(
     )
 
 
+def tell_operator(uow: UnitOfWork, house: House, key: str, text: str, now: datetime) -> None:
+    """Put something for whoever runs the program into the outbox; the same `key` again changes nothing."""
+    uow.send(
+        Outgoing(
+            key=key,
+            channel="slack",
+            lane="operator",
+            kind="alarm",
+            body={"channel": house.shop.alarm_channel, "text": text},
+            not_before=now,
+            created_at=now,
+            priority=URGENT,
+        )
+    )
+
+
 def note_down(
     uow: UnitOfWork,
     now: datetime,

@@ -37,12 +37,12 @@ _FORMS = "write sqlite:///aftersale.db, or postgresql://user:password@host/name"
 class SqlDatabase:
     """Implements `bot.ports.store.Database` on SQLite and PostgreSQL."""
 
-    def __init__(self, engine: Engine, readers: Engine | None, *, workers: int) -> None:
+    def __init__(self, engine: Engine, readers: Engine | None, *, workers: int, duties: Duties) -> None:
         """Write through `engine` in `workers` threads; read through `readers`, or, if None, as if it were a write."""
         self._engine = engine
         self._readers = readers
         self._executor = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="storage")
-        self.duties = Duties(engine)
+        self.duties = duties
         self._ears: list[Any] = []
 
     def reserved(self) -> AbstractContextManager[None]:
@@ -139,13 +139,14 @@ def open_database(url: str, *, workers: int = POSTGRESQL_WORKERS) -> SqlDatabase
         if location.get_backend_name() == "postgresql":
             engine = _postgresql(location, pool_size=workers, max_overflow=_READERS, pool_pre_ping=True)
             readers: Engine | None = engine.execution_options(postgresql_readonly=True)
+            duties = Duties(_postgresql(location, poolclass=NullPool))
         else:
             engine, readers = _sqlite(location)
-            workers = 1
+            workers, duties = 1, Duties(None)
         with engine.connect() as connection:
             if location.get_backend_name() == "sqlite" and is_in_memory(location):
                 upgrade(connection)
-        return SqlDatabase(engine, readers, workers=workers)
+        return SqlDatabase(engine, readers, workers=workers, duties=duties)
 
 
 def migrate(url: str, progress: Callable[[str], None] = silent) -> None:
@@ -233,19 +234,46 @@ def _reason(error: DatabaseError) -> str:
 
 # PostgreSQL -------------------------------------------------------------------------------------------------------
 
+_KEEP_ALIVE = {
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""A cut network is noticed within some ten seconds, where the system's own setting is two hours.
+
+Source: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-KEEPALIVES (read 2026-11-25).
+"""
+
+_KEEP_ALIVE_THERE = (
+    "SELECT set_config('tcp_keepalives_idle', '5', false), set_config('tcp_keepalives_interval', '2', false),"
+    " set_config('tcp_keepalives_count', '3', false), set_config('tcp_user_timeout', '10000', false)"
+)
+"""The same for the server's side: it gives up the locks of a program that is cut off, and its duties, as soon.
+
+Source: https://www.postgresql.org/docs/current/runtime-config-connection.html (read 2026-11-25).
+"""
+
 
 def _postgresql(location: URL, **pool: Any) -> Engine:
     if "connect_timeout" not in location.query:
         location = location.update_query_dict({"connect_timeout": str(int(_CONNECT_TIMEOUT.total_seconds()))})
     if "application_name" not in location.query:
         location = location.update_query_dict({"application_name": "aftersale"})
+    location = location.update_query_dict(
+        {name: str(n) for name, n in _KEEP_ALIVE.items() if name not in location.query}
+    )
     engine = create_engine(location, isolation_level="READ COMMITTED", **pool)
 
     @event.listens_for(engine, "connect")
-    def _take_any_text(connection: Any, _record: Any) -> None:
+    def _begin(connection: Any, _record: Any) -> None:
         from storage.postgresql_text import StorableText  # noqa: PLC0415 - a shop on SQLite need not load the driver
 
         connection.adapters.register_dumper(str, StorableText)
+        connection.autocommit = True  # outside of any transaction, so that it stays whatever becomes of the first
+        connection.execute(_KEEP_ALIVE_THERE)
+        connection.autocommit = False
 
     return engine
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningInsert
 
@@ -36,6 +36,11 @@ _OLDEST = {
     for each in BY_URGENCY
 }
 _NEW_AMONG = sought_among(_INBOX.c.key).where(_INBOX.c.source == bindparam("of_source"), _NEW).order_by(_INBOX.c.id)
+_STATES_AMONG = (
+    select(_INBOX.c.key, _INBOX.c.state)
+    .where(_INBOX.c.source == bindparam("of_source"))
+    .where(_INBOX.c.key.in_(bindparam("sought", expanding=True)))
+)
 _THESE = sought_among(_INBOX.c.id).where(_NEW)
 
 
@@ -101,6 +106,11 @@ class InboxStatements(Statements):
         rows = self._all(_NEW_AMONG, of_source=source, sought=sorted(keys)) if keys else []
         return [incoming_from(row) for row in rows]
 
+    def states_among(self, source: InboxSource, keys: Collection[str]) -> dict[str, str]:
+        """Give the state of each thing that came in with one of these keys; those that never came are left out."""
+        rows = self._all(_STATES_AMONG, of_source=source, sought=sorted(keys)) if keys else []
+        return {row["key"]: row["state"] for row in rows}
+
     def settle_incoming(self, incoming_id: int, state: str, error: str | None = None) -> None:
         """Set what became of it; counts an attempt where it failed (also where it stays ``new`` with an error)."""
         failed = state == "failed" or (state == "new" and error is not None)
@@ -115,3 +125,9 @@ class InboxStatements(Statements):
         """Give incoming things in any of `states`, oldest first."""
         query = select(_INBOX).where(is_any(_INBOX.c.state, *states)).order_by(_INBOX.c.id).limit(limit)
         return [incoming_from(row) for row in self._all(query)]
+
+    def retry_incoming(self, ids: Sequence[int]) -> list[int]:
+        """Let those of `ids` be handled again that failed or were ignored; gives them. Others stay as they are."""
+        done_with = or_(_INBOX.c.state == "failed", _INBOX.c.state == "ignored")
+        again = update(_INBOX).where(_INBOX.c.id.in_(ids), done_with).values(state="new", error=None)
+        return sorted(self._connection.execute(again.returning(_INBOX.c.id)).scalars())

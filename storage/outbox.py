@@ -34,7 +34,7 @@ _BEHIND_A_REPEAT = and_(
         _EARLIER.c.id < _OUTBOX.c.id,
     ),
 )
-_MAY_GO: ColumnElement[bool] = and_(_WAITING, ~_BEING_SENT, ~_NOT_FIRST_OF_CASE, ~_BEHIND_A_REPEAT)
+MAY_GO: ColumnElement[bool] = and_(_WAITING, ~_BEING_SENT, ~_NOT_FIRST_OF_CASE, ~_BEHIND_A_REPEAT)
 """It waits, and nothing of its lane is on its way; in the lane of a case nothing earlier waits, and what is said to a
 customer does not overtake what was said before and has to be tried again."""
 
@@ -78,19 +78,19 @@ class OutboxStatements(Statements):
         first unsettled message is given, so that a thread keeps its order. On PostgreSQL the lanes are locked until the
         transaction ends, and those that others hold are left out.
         """
-        looked_at = self._due(now, limit * LOOK_AHEAD if self._has_row_locks else limit, channel)
+        looked_at = self.due_lanes(now, limit * LOOK_AHEAD if self._has_row_locks else limit, channel)
         own = self._own_lanes([lane for _, lane in looked_at], OUTBOX_LANES, enough=limit)
         ids = [message_id for message_id, lane in looked_at if lane in own][:limit]
         # Asked again now that the lanes are ours: their last holders may have claimed or settled some.
-        still = _ordered(select(_OUTBOX).where(_OUTBOX.c.id.in_(ids), _MAY_GO))
+        still = _ordered(select(_OUTBOX).where(_OUTBOX.c.id.in_(ids), MAY_GO))
         return [outgoing_from(row) for row in self._all(still.with_for_update(of=_OUTBOX, skip_locked=True))]
 
-    def _due(self, now: datetime, limit: int, channel: str | None) -> list[tuple[int, str]]:
+    def due_lanes(self, now: datetime, limit: int, channel: str | None) -> list[tuple[int, str]]:
         """Give id and lane of what may go now. One look per priority: each is a straight walk along the index."""
         due: list[tuple[int, str]] = []
-        for one, priority in self._priorities(channel):
+        for one, priority in self.waiting_priorities(channel):
             query = select(_OUTBOX.c.id, _OUTBOX.c.lane).where(
-                _OUTBOX.c.channel == one, _OUTBOX.c.priority == priority, _OUTBOX.c.not_before <= now, _MAY_GO
+                _OUTBOX.c.channel == one, _OUTBOX.c.priority == priority, _OUTBOX.c.not_before <= now, MAY_GO
             )
             rows = self._connection.execute(_ordered(query).limit(limit - len(due)))
             due += [(message_id, lane) for message_id, lane in rows]
@@ -98,7 +98,7 @@ class OutboxStatements(Statements):
                 break
         return due
 
-    def _priorities(self, channel: str | None = None) -> list[tuple[str, int]]:
+    def waiting_priorities(self, channel: str | None = None) -> list[tuple[str, int]]:
         """Give channel and priority of what waits, smallest priority first; one seek in the index for each."""
         found: list[tuple[str, int]] = []
         for one in [channel] if channel else _CHANNELS:
@@ -194,6 +194,6 @@ class OutboxStatements(Statements):
                     _OUTBOX.c.priority == priority,
                 )
             ).scalar_one()
-            for channel, priority in self._priorities()
+            for channel, priority in self.waiting_priorities()
         )
         return min((at for at in earliest if at is not None), default=None)

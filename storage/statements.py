@@ -32,6 +32,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.desk.states import Case
 from bot.ports.records import Conversation, Customer, Outgoing, Promise, Sale
+from storage.packing import execute
 
 INBOX_LANES = 0
 OUTBOX_LANES = 1
@@ -158,8 +159,7 @@ class Statements:
         gathered, self._gathered = self._gathered, {}
         for writes in gathered.values():
             for write in writes:
-                # One row is not sent as a list: only then the driver may prepare the statement and keep it.
-                self._bare_connection.execute(write.statement, write.rows if len(write.rows) > 1 else write.rows[0])
+                execute(self._bare_connection, write.statement, write.rows)
 
     def _forget(self) -> None:
         """Know nothing and have nothing to write: part of the transaction was undone."""

@@ -16,8 +16,8 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from storage.conversations import ConversationStatements
 from storage.inbox import InboxStatements
 from storage.moments import MomentStatements
-from storage.outbox import OutboxStatements
 from storage.sales import SaleStatements
+from storage.sending import SendingStatements
 from storage.statements import NOTIFY
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ _TRY_AGAIN_SQLSTATES = frozenset({"40001", "40P01"})
 """Serialization failure; deadlock. Source: https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html"""
 
 
-class SqlUnitOfWork(SaleStatements, ConversationStatements, MomentStatements, OutboxStatements, InboxStatements):
+class SqlUnitOfWork(SaleStatements, ConversationStatements, MomentStatements, SendingStatements, InboxStatements):
     """Implements `bot.ports.store.UnitOfWork`: one of its parts for each kind of thing."""
 
     @contextmanager

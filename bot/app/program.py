@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,12 +14,13 @@ import structlog
 from bot import conversations, inbox
 from bot.adapters.flow_files import FlowFiles
 from bot.adapters.scheduler import Ticker
-from bot.dispatch import Dispatcher
+from bot.app.sending import SendingDuties
+from bot.dispatch import Dispatcher, Limits
 from bot.messages import House
-from bot.pacing import Pacer
 from bot.ports.channels import Channel
 from bot.ports.records import Incoming, Outgoing
 from bot.ports.store import UnitOfWork
+from bot.ports.watch import Nobody, Watch
 from storage.database import SqlDatabase, is_passing
 
 _log = structlog.get_logger("aftersale.app")
@@ -79,11 +80,13 @@ class Program:
         translators: inbox.Translators,
         flow_files: FlowFiles | None = None,
         slack_per_second: float = SLACK_PER_SECOND,
+        watch: Watch | None = None,
     ) -> None:
         """Put it together; nothing moves before `run` or one of the single steps.
 
-        `flow_files` are watched, if given.
+        `flow_files` are watched, if given; `watch` is told what happens.
         """
+        self._watch = watch or Nobody()
         self.house, self.database, self._translators, self._flow_files = house, database, translators, flow_files
         self._arriving: deque[_Arrival] = deque()
         self._committing: asyncio.Task[None] | None = None
@@ -95,13 +98,11 @@ class Program:
             house,
             channels,
             now=house.clock.now,
-            paces={
-                "telegram": Pacer(shop.messages_per_second),
-                "chat": Pacer(shop.per_chat_per_second, burst=3),
-                "slack": Pacer(slack_per_second, burst=3),
-            },
+            limits=Limits(shop.messages_per_second, shop.per_chat_per_second, slack_per_second),
             on_error=self._fault,
             on_landed=self._to_send.set,
+            is_passing=is_passing,
+            watch=watch,
         )
 
     # single steps
@@ -115,7 +116,10 @@ class Program:
         self._arriving.append(arrival)
         if self._committing is None or self._committing.done():
             self._committing = asyncio.create_task(self._commit_arrivals())
-        return await arrival.news
+        news = await arrival.news
+        for source, number in Counter(item.source for item, is_new in zip(items, news, strict=True) if is_new).items():
+            self._watch.received(source, number)
+        return news
 
     async def _commit_arrivals(self) -> None:
         while self._arriving:
@@ -152,10 +156,14 @@ class Program:
 
     async def handle_inbox(self) -> int:
         """Handle a batch of what came in, in one transaction. Gives how many rows."""
+        began = asyncio.get_running_loop().time()
         try:
-            return await self.database.run(lambda uow: self._handle(uow, BATCH, careful=False))
+            done = await self.database.run(lambda uow: self._handle(uow, BATCH, careful=False))
         except Exception:  # noqa: BLE001 - something in the batch spoils it; with more care it is found and set aside
-            return await self._handle_with_care()
+            done = await self._handle_with_care()
+        if done:
+            self._watch.handled(done, asyncio.get_running_loop().time() - began)
+        return done
 
     async def fire_moments(self) -> int:
         """Do what is due, a batch in one transaction. Gives how many moments."""
@@ -224,6 +232,10 @@ class Program:
             await self._when_it_works(lambda: self.dispatcher.recover(everything=True))
         self.database.listen(partial(_from_outside, asyncio.get_running_loop(), self.wake))
         ticker = Ticker(self.tick, interval=interval)
+        # Of several programs on one database one sends on a channel: that of which the other side counts the messages.
+        sending = (
+            [] if self.database.is_alone else SendingDuties(self.database.duties, self.dispatcher, self.wake).begin()
+        )
         await self._when_it_works(self.tick)
         ticker.start()
         try:
@@ -232,7 +244,10 @@ class Program:
                 group.create_task(self._loop(self.dispatcher.pump, self._to_send))
         finally:
             await ticker.stop()
-            await self.dispatcher.landed()
+            await self.dispatcher.leave()
+            for task in sending:
+                task.cancel()
+            await asyncio.gather(*sending, return_exceptions=True)
 
     def stop(self) -> None:
         """End `run`: nothing new is begun, what is in flight is finished."""

@@ -169,8 +169,12 @@ def import_(
     dry_run: Annotated[bool, typer.Option("--dry-run/--no-dry-run", help="Only tell what would happen.")] = False,
     yes: _Yes = False,
 ) -> None:
-    """Take in many order events from a file. Tells first whom it would write to; all of it is stored, or nothing."""
-    from bot.cli.intake import import_file
+    """Take in many order events from a file.
+
+    Tells first whom it would write to. A file with any mistake is refused whole. Stopped while it stores, the same
+    command given again goes on from there.
+    """
+    from bot.cli.importing import import_file
 
     import_file(file, dry_run=dry_run, yes=yes)
 
@@ -219,7 +223,7 @@ def outbox_list(
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
     json: _Json = False,
 ) -> None:
-    """List messages, oldest first; without --state those that need a look: unknown, failed, held, waiting, sending."""
+    """List messages and what to do; without --state those that need a look: unknown, failed, held, sending, waiting."""
     from bot.cli.queues import list_outbox
 
     list_outbox(state or [], limit, as_json=json)
@@ -245,7 +249,7 @@ def inbox_list(
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
     json: _Json = False,
 ) -> None:
-    """List what came in, oldest first; without --state what is not done: new and failed."""
+    """List what came in, and what to do; without --state what is not done: failed and new."""
     from bot.cli.queues import list_inbox
 
     list_inbox(state or [], limit, as_json=json)
@@ -253,9 +257,11 @@ def inbox_list(
 
 @inbox.command("retry")
 def inbox_retry(
-    ids: Annotated[list[int], typer.Argument(metavar="ID…", help="As inbox list shows them.")],
+    ids: Annotated[list[int] | None, typer.Argument(metavar="[ID]…", help="As inbox list shows them.")] = None,
+    *,
+    all_failed: Annotated[bool, typer.Option("--all-failed", help="Everything in state failed.")] = False,
 ) -> None:
     """Let what came in and failed be handled again."""
     from bot.cli.queues import retry_inbox
 
-    retry_inbox(ids)
+    retry_inbox(ids or [], all_failed=all_failed)

@@ -27,6 +27,7 @@ _MESSAGE_NAMES: Mapping[str, str] = {
     "card": "case card",
     "thread": "line in the case's thread",
     "whisper": "hint to a member of staff",
+    "alarm": "alarm for whoever runs the program",
 }
 
 

@@ -103,8 +103,9 @@ class Shop:
     """One shop, as its shop.yaml describes it, with every default filled in.
 
     `languages` holds the default first. `time_zone` and `country` apply to customers whose own are not known.
-    `max_cycles` is how often a customer is asked about one case before a person calls. `link_expires_after` is the life
-    of an unused chat link; `messages_per_second` and `per_chat_per_second` are the send budget.
+    `ops_channel` is where the program tells of itself; left out: the fallback channel, for an alarm that nobody sees is
+    none. `max_cycles` is how often a customer is asked about one case before a person calls. `link_expires_after` is
+    the life of an unused chat link; `messages_per_second` and `per_chat_per_second` are the send budget.
 
     Source: one message a second per chat, thirty in all: https://core.telegram.org/bots/faq (read 2025-11).
     """
@@ -128,6 +129,11 @@ class Shop:
     max_cycles: int = 3
     messages_per_second: int = 30
     per_chat_per_second: int = 1
+
+    @property
+    def alarm_channel(self) -> str:
+        """Where the program tells of itself."""
+        return self.ops_channel or self.fallback_channel
 
     def team(self, name: str) -> Team:
         """Give the team of that name; for ``fallback``, or a team that is no more, the fallback channel."""

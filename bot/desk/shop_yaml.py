@@ -31,6 +31,7 @@ from bot.desk.shop_values import (
     language,
     link,
     quiet_hours,
+    rate,
     share,
     slack_user,
     time_zone,
@@ -115,8 +116,8 @@ def _shop(top: Marked) -> Shop:
         privacy_link=links.value("privacy", link, None),
         link_expires_after=links.value("expire_after", fixed_length, timedelta(days=60)),
         max_cycles=given.section("cases", "max_cycles").value("max_cycles", count, 3),
-        messages_per_second=limits.value("messages_per_second", count, 30),
-        per_chat_per_second=limits.value("per_chat_per_second", count, 1),
+        messages_per_second=limits.value("messages_per_second", rate, 30),
+        per_chat_per_second=limits.value("per_chat_per_second", rate, 1),
     )
 
 

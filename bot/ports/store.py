@@ -10,6 +10,8 @@ from typing import Any, Protocol, TypeVar
 
 from bot.desk.states import Case
 from bot.ports.records import (
+    Arrived,
+    Candidate,
     Conversation,
     Customer,
     InboxSource,
@@ -21,6 +23,7 @@ from bot.ports.records import (
     Post,
     Promise,
     Sale,
+    Underway,
     Verdict,
 )
 
@@ -152,8 +155,28 @@ class UnitOfWork(Protocol):
         the rows are locked and those locked by others are left out.
         """
 
+    def candidates(self, now: datetime, limit: int, channel: str) -> list[Candidate]:
+        """Give messages of a channel that may go now, by priority and age, for us to claim, with what the guards ask.
+
+        Of a ``case:`` lane, and on PostgreSQL, as `due_outgoing`. Customers are not locked: whoever stops in this very
+        moment may yet be written to, as if they had stopped in the next.
+        """
+
     def claim(self, ids: Sequence[int], lease_until: datetime) -> None:
         """Mark messages as being sent by us until the lease ends; counts an attempt."""
+
+    def underway(self, messages: Sequence[Outgoing]) -> dict[int, Underway]:
+        """Give how claimed messages stand now, by their ids; what is no more is left out.
+
+        On PostgreSQL they are locked, after their customers. Ask first, before customers or sales are read otherwise.
+        """
+
+    def arrived(self, messages: Sequence[Arrived], now: datetime) -> None:
+        """Store that messages were taken, many at once: they are ``sent``.
+
+        Of a question: that its sale was asked for the first time, if so, and its customer last. Before customers and
+        sales are read: what is known of them within the transaction does not learn of it.
+        """
 
     def expired_leases(self, now: datetime) -> list[Outgoing]:
         """Give messages whose sender died between claim and mark."""
@@ -198,11 +221,17 @@ class UnitOfWork(Protocol):
     def new_among(self, source: InboxSource, keys: Collection[str]) -> list[Incoming]:
         """Give those rows with one of these keys that are still to be handled, in order of arrival."""
 
+    def states_among(self, source: InboxSource, keys: Collection[str]) -> dict[str, str]:
+        """Give the state of each thing that came in with one of these keys; those that never came are left out."""
+
     def settle_incoming(self, incoming_id: int, state: str, error: str | None = None) -> None:
         """Set what became of it; counts an attempt where it failed."""
 
     def inbox(self, states: Sequence[str], limit: int) -> list[Incoming]:
         """Give incoming things in any of `states`."""
+
+    def retry_incoming(self, ids: Sequence[int]) -> list[int]:
+        """Let those of `ids` be handled again that failed or were ignored; gives them. Others stay as they are."""
 
     # links, log, settings of the program itself
     def link_token(self, token_hash: str) -> LinkToken | None:

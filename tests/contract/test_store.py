@@ -715,6 +715,17 @@ def test_rows_are_found_by_their_keys_while_they_wait(database: SqlDatabase) -> 
     assert database.run_now(lambda unit: unit.new_among("slack", {"b"})) == []
 
 
+def test_states_are_given_of_what_came_in(database: SqlDatabase) -> None:
+    """Proves that the states of known things are given by their key, and nothing about unknown ones."""
+    database.run_now(lambda unit: unit.receive([incoming("a"), incoming("b")]))
+    (first, *_) = database.run_now(lambda unit: unit.new_incoming(1))
+    database.run_now(lambda unit: unit.settle_incoming(first.id or 0, "done"))
+    found = database.run_now(lambda unit: unit.states_among("shop", {"a", "b", "c"}))
+    assert found == {"a": "done", "b": "new"}
+    assert database.run_now(lambda unit: unit.states_among("slack", {"a"})) == {}
+    assert database.run_now(lambda unit: unit.states_among("shop", set())) == {}
+
+
 def test_failed_incoming_stays_visible_and_can_be_retried(database: SqlDatabase) -> None:
     """Proves that a failure is counted with its error, an ignored one is not, and a retry by hand makes it new."""
     database.run_now(lambda unit: unit.receive([incoming("1"), incoming("2")]))
