@@ -13,7 +13,7 @@ from bot.app.service import open_service
 from bot.ports.records import Incoming, Outgoing
 from storage.database import SqlDatabase, open_database, parse_url
 from tests.databases import SqliteTemplate
-from tests.system.stage import FAST, becomes, order, questions_to, shipped_flows, stage
+from tests.system.stage import FAST, becomes, order, questions_to, said_to, shipped_flows, stage
 
 ARRIVED = "Was everything as we promised?"
 LEASE_OVER = timedelta(minutes=11)
@@ -290,6 +290,23 @@ async def test_a_persons_reply_whose_answer_was_lost_is_repeated_and_says_so(sql
         await play.pass_time(timedelta(minutes=1))
         assert [text.endswith("(perhaps sent twice)") for text in questions_to(freja, "A new one")] == [False, True]
         assert "May have been sent" in play.story(card)
+
+
+async def test_what_was_said_later_does_not_overtake_what_is_said_once_more(sqlite_url: str) -> None:
+    """Two answers are on their way together; the outcome of the first is unknown, so the second waits for its repeat."""
+    async with stage(sqlite_url) as play:
+        await play.happens(order("order.placed"))
+        freja = await play.link()
+        play.telegram.fail_next("sendMessage", status=500)
+        play.telegram.delay_next_update(2)
+        await freja.send("/help")
+        await freja.send("/privacy")
+        play.telegram.release_updates()
+        await play.rest()
+        await play.pass_time(timedelta(minutes=1))
+        *_, first, second = said_to(freja)
+        assert "/stop – I stop writing to you" in first
+        assert "keeps your order" in second
 
 
 async def test_a_card_whose_answer_was_lost_is_found_and_not_doubled(sqlite_url: str) -> None:
