@@ -193,6 +193,12 @@ class ConversationStatements(Statements):
         row = self._one(_NOTE, sought=key)
         return row["value"] if row else None
 
+    def hold_note(self, key: str) -> str | None:
+        """Give a small value that is about to change, kept from other programs until the transaction ends."""
+        self._add_once(_NOTES, {"key": key, "value": ""}, "key")
+        row = self._one(_NOTE.with_for_update(), sought=key)
+        return (row["value"] or None) if row else None
+
     def put_note(self, key: str, value: str) -> None:
         """Remember a small value."""
         self._upsert(_NOTES, {"key": key, "value": value}, key)

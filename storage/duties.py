@@ -45,7 +45,14 @@ def alone_on(file: Path) -> Iterator[None]:
 SILENCE = timedelta(seconds=10)
 """After how long the server ends the connection of a holder that is not heard of: a hung one, or one cut off."""
 
-_PATIENCE = text(f"SELECT set_config('idle_session_timeout', '{SILENCE.total_seconds():.0f}s', false)")
+_PATIENCE = text(
+    f"SELECT set_config(name, '{SILENCE.total_seconds():.0f}s', false)"  # noqa: S608 - a number of ours
+    " FROM pg_settings WHERE name = 'idle_session_timeout'"
+)
+"""Servers older than 14 have no such setting, and go by TCP's own signs of life.
+
+Source: https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-IDLE-SESSION-TIMEOUT (read 2026-11-25).
+"""
 
 
 class Duties:

@@ -29,6 +29,14 @@ BODY_MAX_BYTES = 1_048_576
 EVENTS_MAX = 1000
 """How many events one call may bring."""
 RETRY_AFTER_SECONDS = 30
+BODIES_AT_ONCE = 4
+"""How many calls of shops are read, checked and committed side by side: so many bodies are in memory, each several
+times (raw, as JSON, as rows). More would not be quicker: the database takes them one after the other."""
+BODIES_WAITING_MAX = 64
+"""How many calls may wait for that, with nothing of them read but their headers; the next ones are to come again."""
+BODY_SECONDS = 20
+"""How long a body may take to come in; a sender who trickles must not keep the others out."""
+BUSY_RETRY_AFTER_SECONDS = 2
 SHUTDOWN_SECONDS = 10
 """How long calls that are being answered may still take when the program stops."""
 
@@ -83,15 +91,51 @@ def build_web(  # noqa: PLR0913 - what is handed in at the root, by name
     return app
 
 
+class _Room:
+    """Lets few calls in at once and some wait, so that memory is bounded however many come."""
+
+    def __init__(self) -> None:
+        self._places = asyncio.Semaphore(BODIES_AT_ONCE)
+        self._inside = 0
+
+    @contextlib.asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """Wait for a place and keep it.
+
+        Raises:
+            HTTPException: 503, too many wait already.
+        """
+        if self._inside >= BODIES_AT_ONCE + BODIES_WAITING_MAX:
+            headers = {"Retry-After": str(BUSY_RETRY_AFTER_SECONDS)}
+            raise HTTPException(503, "too many calls at once; send this one again in a moment", headers)
+        self._inside += 1
+        try:
+            async with self._places:
+                yield
+        finally:
+            self._inside -= 1
+
+
 def _serve_shops(app: FastAPI, receive_events: ReceiveEvents, webhook: Webhook | None, clock: Clock) -> None:
+    room = _Room()
+
     @app.post("/events")
     async def events(request: Request) -> JSONResponse:
         if webhook is None:
             error = "this server takes no events yet: set INTAKE_SECRET and start it again"
             return JSONResponse({"error": error}, status_code=503)
-        body = await _body(request)
+        async with room.place():
+            return await take(request, webhook)
+
+    async def take(request: Request, webhook: Webhook) -> JSONResponse:
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await _body(request)
+        except TimeoutError:
+            raise HTTPException(408, f"the body took more than {BODY_SECONDS} seconds; send it again") from None
         _verify(webhook, request.headers, body)
-        items = read_events(body, clock)
+        # A thousand events take long enough to be read that staff and customers would wait for it.
+        items = await asyncio.to_thread(read_events, body, clock)
         try:
             news = await receive_events(items)
         except Exception:  # noqa: BLE001 - whatever kept the inbox from committing, the shop must send again

@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from bot import conversations, inbox
+from bot import inbox, overdue
 from bot.adapters.flow_files import FlowFiles
 from bot.adapters.scheduler import Ticker
 from bot.app.sending import SendingDuties
@@ -176,8 +176,7 @@ class Program:
                 keys={moment.key for moment in due if moment.kind == "start"},
                 is_whole=True,
             )
-            for moment in due:
-                conversations.moment_came(uow, self.house, moment, now)
+            overdue.fire(uow, self.house, due, now)
             return len(due)
 
         try:

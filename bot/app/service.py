@@ -25,7 +25,7 @@ from bot.adapters.telegram.messenger import TelegramMessenger
 from bot.adapters.telegram.receiver import TelegramPoller, TelegramWebhook
 from bot.adapters.web import build_web, serve
 from bot.app.alarming import LOOK_EVERY, Alarming
-from bot.app.base import USERNAME, open_base
+from bot.app.base import USERNAME, demand_taken_up, open_base
 from bot.app.lookout import Lookout, Pulse, Watched
 from bot.app.program import SLACK_PER_SECOND, Program
 from bot.app.sending import duty_of
@@ -74,6 +74,7 @@ async def open_service(
         base = stack.enter_context(open_base(settings, clock=clock, shop=shop, flow_files=flow_files))
         house, database = base.house, base.database
         stack.enter_context(database.reserved())
+        demand_taken_up(database)
         token = _secret(settings.telegram_bot_token)
         bot = await stack.enter_async_context(connect(token, settings.telegram_api_base))
         poster = await stack.enter_async_context(_poster(settings))

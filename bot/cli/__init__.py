@@ -124,6 +124,31 @@ def migrate() -> None:
     migrate_database()
 
 
+@app.command(rich_help_panel=_WORK)
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that is not there yet.")],
+) -> None:
+    """Copy a SQLite database into one file, as it stands now, while the bot runs. For PostgreSQL use pg_dump."""
+    from bot.cli.backups import back_up
+
+    back_up(file)
+
+
+@app.command(rich_help_panel=_WORK)
+def restored(
+    *,
+    backup_taken_at: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Like 2026-11-24T03:00; copies made by aftersale backup know it themselves."),
+    ] = None,
+    yes: _Yes = False,
+) -> None:
+    """After a restore, before the bot runs: what may have been sent after the backup is not sent twice."""
+    from bot.cli.backups import take_up
+
+    take_up(backup_taken_at, yes=yes)
+
+
 # Sales ------------------------------------------------------------------------------------------------------------
 
 

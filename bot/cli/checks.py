@@ -117,6 +117,12 @@ class Examination:
             if state == "current":
                 yield Finding("Database", ok=True, said=f"{shown} answers, and its tables are of this version")
                 yield from _queues(database)
+            elif state == "ahead":
+                said = f"{shown} answers; its tables are newer than this program, which may still work on them"
+                yield Finding(
+                    "Database", ok=None, said=said, mend="end the upgrade: install the newer version here, too"
+                )
+                yield from _queues(database)
             elif state == "newer":
                 yield Finding("Database", ok=False, said=f"{shown} is of a newer version", mend="install that version")
             else:

@@ -24,6 +24,7 @@ _STATES = {
     "empty": "no tables yet",
     "old": "tables of an older version",
     "current": "tables of this version",
+    "ahead": "tables of a newer version, on which this one may still work",
     "newer": "tables of a newer version",
 }
 

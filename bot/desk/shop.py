@@ -80,13 +80,14 @@ class Guards:
 
     No message of the bot's own accord between `quiet_from` and `quiet_to` (the customer's wall clock; equal: no quiet
     hours), no second question within `ask_every` of the last, and none within `pause_after_talk` of the last word in a
-    talk.
+    talk. Of questions that are late because nobody could ask them, `catch_up_per_hour` begin in an hour.
     """
 
     quiet_from: time = time(21)
     quiet_to: time = time(8, 30)
     ask_every: timedelta = timedelta()
     pause_after_talk: timedelta = timedelta()
+    catch_up_per_hour: int = 60
 
 
 @dataclass(frozen=True, slots=True)

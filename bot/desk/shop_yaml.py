@@ -233,13 +233,14 @@ def _texts(given: Marked, languages: tuple[str, ...]) -> Texts:
 
 def _guards(shop: Fields) -> Guards:
     default = Guards()
-    fields = shop.section("guards", "quiet_hours", "ask_every", "pause_after_talk")
+    fields = shop.section("guards", "quiet_hours", "ask_every", "pause_after_talk", "catch_up_per_hour")
     start, end = fields.value("quiet_hours", quiet_hours, (default.quiet_from, default.quiet_to))
     return Guards(
         quiet_from=start,
         quiet_to=end,
         ask_every=fields.value("ask_every", fixed_length, default.ask_every),
         pause_after_talk=fields.value("pause_after_talk", fixed_length, default.pause_after_talk),
+        catch_up_per_hour=fields.value("catch_up_per_hour", count, default.catch_up_per_hour),
     )
 
 

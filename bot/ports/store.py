@@ -249,6 +249,9 @@ class UnitOfWork(Protocol):
     def note(self, key: str) -> str | None:
         """Give a small value that the program remembers about itself (for example Telegram's offset)."""
 
+    def hold_note(self, key: str) -> str | None:
+        """Give a small value that is about to change, kept from other programs until the transaction ends."""
+
     def put_note(self, key: str, value: str) -> None:
         """Remember a small value."""
 

@@ -423,6 +423,8 @@ class _Updates:
         self.allowed: list[str] = []
         self.is_down = False
         self.handed: deque[JsonObject] = deque(maxlen=0)
+        self.overlaps = 0
+        self._poller_is_there: Callable[[], bool] = lambda: False
 
     def allow(self, kinds: object) -> None:
         """Remembers the kinds asked for; not mentioned means as before, an empty list default."""
@@ -478,8 +480,8 @@ class _Updates:
 
     # Long polling.
 
-    async def get(self, params: JsonObject) -> bytes:
-        """The answer to getUpdates, as the JSON of its list."""
+    async def get(self, params: JsonObject, is_there: Callable[[], bool] = lambda: True) -> bytes:
+        """The answer to getUpdates, as the JSON of its list; `is_there` tells whether its caller still waits for it."""
         if self.webhook is not None:
             raise RefusedError(
                 409,
@@ -492,7 +494,7 @@ class _Updates:
         self._confirm(_integer(params, "offset", 0))
         batch = self._batch(limit)
         if not batch and timeout:
-            await self._wait(timeout)
+            await self._wait(timeout, is_there)
             batch = self._batch(limit)
         return b"[" + b",".join(batch) + b"]"
 
@@ -512,7 +514,10 @@ class _Updates:
         fresh = islice(self._pending.values(), limit - len(repeated))
         return repeated + [pending.body for pending in fresh]
 
-    async def _wait(self, timeout: float) -> None:  # noqa: ASYNC109 - Telegram's own parameter
+    async def _wait(self, timeout: float, is_there: Callable[[], bool]) -> None:  # noqa: ASYNC109 - Telegram's own name
+        if self._poll is not None and not self._poll.done() and self._poller_is_there():
+            self.overlaps += 1
+        self._poller_is_there = is_there
         self.end_poll("other getUpdates request; make sure that only one bot instance is running")
         poll = self._poll = asyncio.get_running_loop().create_future()
         try:
@@ -1341,6 +1346,15 @@ class SandboxTelegram:
         """The most sends that arrived within any one second of real time, refused ones included."""
         return self._budget.worst_second()
 
+    def forget_pace(self) -> None:
+        """Begin `worst_second` anew: what was sent before, to set the stage, is not asked about."""
+        del self._budget.sent_at[:]
+
+    @property
+    def overlapping_polls(self) -> int:
+        """How often one getUpdates came while another one, whose caller was still there, waited for updates."""
+        return self._world.updates.overlaps
+
     @property
     def pending_updates(self) -> int:
         """How many updates wait to be confirmed by the bot."""
@@ -1383,7 +1397,7 @@ class SandboxTelegram:
         if fault is not None and fault.refusal is not None:
             raise fault.refusal
         if fault is None or fault.does_act:
-            result = await self._act(name, params)
+            result = await self._act(name, params, lambda: _is_there(request))
         else:
             result = b"false"
         if fault is not None:
@@ -1395,9 +1409,9 @@ class SandboxTelegram:
         body = b'{"ok":true,"result":' + result + b"}"
         return web.Response(body=body, content_type="application/json")
 
-    async def _act(self, name: str, params: JsonObject) -> bytes:
+    async def _act(self, name: str, params: JsonObject, is_there: Callable[[], bool]) -> bytes:
         if name == "getupdates":
-            return await self._world.updates.get(params)
+            return await self._world.updates.get(params, is_there)
         method = self._methods.get(name)
         if method is None:
             raise RefusedError(404, "Not Found")
@@ -1799,6 +1813,11 @@ def _make_request(
     size = UPLOAD_MAX_BYTES["document"] + 2**20
     loop = asyncio.get_running_loop()
     return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=size)
+
+
+def _is_there(request: web.BaseRequest) -> bool:
+    """Whether the caller still holds the line."""
+    return request.transport is not None and not request.transport.is_closing()
 
 
 def _cut(request: web.BaseRequest) -> web.Response:

@@ -1,13 +1,13 @@
 """What needs a person is found by its state: five messages that failed, however many are held.
 
-Revision: 0005.
+Revision: 0003.
 """
 
 from alembic import op
 from sqlalchemy import text
 
-revision = "0005"
-down_revision = "0003"
+revision = "0003"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 

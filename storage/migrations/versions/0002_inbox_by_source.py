@@ -1,12 +1,12 @@
 """The inbox is looked through by source, so that staff never wait behind a burst of orders.
 
-Revision: 0003.
+Revision: 0002.
 """
 
 from alembic import op
 from sqlalchemy import text
 
-revision = "0003"
+revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
