@@ -190,7 +190,13 @@ def write_to(  # noqa: PLR0913 - a row of the outbox is made of all of this
 def tell_desk(
     uow: UnitOfWork, house: House, case: Case, kind: Literal["card", "thread", "whisper"], now: datetime, **body: Any
 ) -> None:
-    """Put something for the case's channel into the outbox. Where the card stands is looked up when it is sent."""
+    """Put something for the case's channel into the outbox. Where the card stands is looked up when it is sent.
+
+    A card keeps the team whose it is now: should it have to be posted once more, it is sought where it was posted, even
+    where the case has been handed over since.
+    """
+    if kind == "card":
+        body = {"team": case.team, **body}
     uow.send(
         Outgoing(
             key=house.new_id(),

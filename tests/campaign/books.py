@@ -158,7 +158,8 @@ def order_kept(book: Book) -> Iterator[str]:
         ):
             by_chat[row["body"]["chat_id"]].append(row)
     for chat_id, rows in by_chat.items():
-        for before, after in pairwise(rows):
+        # What several programs say at the same time has no order but that of their clocks.
+        for before, after in pairwise(sorted(rows, key=lambda row: (row["created_at"], row["id"]))):
             if arrived[before["id"]][0].message_id > arrived[after["id"]][0].message_id:
                 yield f"in chat {chat_id} {_named(after)} overtook {_named(before)}"
 

@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, text
 
+from bot.adapters.slack.translate import incoming
 from bot.app.service import open_service
 from bot.ports.records import Incoming, Outgoing
 from storage.database import SqlDatabase, open_database, parse_url
@@ -320,6 +323,31 @@ async def test_a_card_whose_answer_was_lost_is_found_and_not_doubled(sqlite_url:
         (card,) = play.channels["wine"].messages
         await play.claim(play.slack.member("Anna Berg"), card)
         assert "🟠 CLAIMED" in card.plain()
+
+
+async def test_a_card_that_may_stand_already_is_sought_where_it_was_posted(sqlite_url: str) -> None:
+    """The program died while it posted the card, and the case was handed over since: no second card, and none forgotten."""
+    async with stage(sqlite_url) as play:
+        await play.happens(order("order.placed"))
+        freja = await play.link()
+        play.slack.drop_reply_next("chat.postMessage")
+        await play.write(freja, "The bottle is broken")
+        (card,) = [each for each in await play.sent("waiting") if each.kind == "card"]
+        later = play.clock.now() + timedelta(hours=1)
+        # As a program that died leaves it: nothing of what it had prepared was stored.
+        left = replace(card, body=without_address(card), not_before=later)
+        await play.read(lambda uow: uow.put_outgoing(left))
+        about = {"key": "view:1", "case_id": str(card.case_id), "by": "U1", "now": play.clock.now()}
+        await play.program.commit([incoming("hand_over", **about, team="fashion", reason="it is a dress")])
+        await play.rest()
+        await play.pass_time(timedelta(hours=2))
+        assert [len(play.channels[name].messages) for name in ("wine", "fashion")] == [1, 1]
+        assert "handed this over from wine to fashion" in play.story(play.card("fashion"))
+
+
+def without_address(card: Outgoing) -> dict[str, Any]:
+    """Give what a card is made of, as it was before anybody prepared it for sending."""
+    return {name: value for name, value in card.body.items() if name not in ("channel", "ts", "card", "repeated")}
 
 
 # The database and what stands in it ---------------------------------------------------------------------------------
