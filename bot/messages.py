@@ -217,7 +217,13 @@ def tell_desk(
     not_before: datetime | None = None,
     **body: Any,
 ) -> None:
-    """Put something for the case's channel into the outbox. Where the card stands is looked up when it is sent."""
+    """Put something for the case's channel into the outbox. Where the card stands is looked up when it is sent.
+
+    A card keeps the team whose it is now: should it have to be posted once more, it is sought where it was posted, even
+    where the case has been handed over since.
+    """
+    if kind == "card":
+        body = {"team": case.team, **body}
     uow.send(
         Outgoing(
             key=house.new_id(),

@@ -192,7 +192,7 @@ def _prepare(uow: UnitOfWork, house: House, message: Outgoing, now: datetime) ->
     if case is None:
         return message
     post = uow.post_of(case.id)
-    home = message.body.get("channel") or house.shop.team(case.team).channel
+    home = message.body.get("channel") or house.shop.team(message.body.get("team") or case.team).channel
     if message.kind == "card":
         shown = {name: getattr(card, name) for card in [cases.card(uow, house, case, now)] for name in card.__slots__}
         stays = post is not None and "moved_to" not in message.body

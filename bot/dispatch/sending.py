@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from bot.dispatch.attempts import NotYet, Outcome
+from bot.dispatch.attempts import AT_MOST_ONCE, NotYet, Outcome
 from bot.dispatch.claiming import LEASE, claim
 from bot.dispatch.marking import mark_all, recover
 from bot.dispatch.turns import Closing, Limits, Spread, Turns
@@ -212,6 +212,8 @@ class Dispatcher:
             outcome = Outcome(message, error=waiting) if waiting else await self._send(message, claimed)
             if isinstance(outcome.error, DeliveryDelayed):
                 waiting = outcome.error
+            elif isinstance(outcome.error, DeliveryUnknown) and message.kind not in AT_MOST_ONCE:
+                waiting = NotYet("what was said before it is said once more")
             await self._mark(outcome)
 
     async def _send(self, message: Outgoing, claimed: float) -> Outcome:

@@ -141,16 +141,25 @@ def _is_for(row: Row, arrival: Arrival) -> bool:
 def order_kept(book: Book) -> Iterator[str]:
     """What answers a customer's own words, and a person's words, arrive in the order in which they were said.
 
-    Of what was repeated, the first time counts. Whatever had to wait for a good hour gives up its place.
+    Of what was repeated, the first time counts. Whatever had to wait for a good hour gives up its place; and of messages
+    with the same words nobody can tell which came first.
     """
     arrived, _ = _explained(book)
+    alike = Counter((row["body"]["chat_id"], row["body"]["text"].strip()) for row in _spoken(book))
     by_chat: dict[int, list[Row]] = defaultdict(list)
     for row in _spoken(book):
         prompt = row["sent_at"] is not None and row["sent_at"] - row["created_at"] <= LIVE
-        if row["priority"] == 0 and arrived[row["id"]] and (prompt or row["kind"] in ("system", "staff_reply")):
+        is_alone = alike[row["body"]["chat_id"], row["body"]["text"].strip()] == 1
+        if (
+            row["priority"] == 0
+            and is_alone
+            and arrived[row["id"]]
+            and (prompt or row["kind"] in ("system", "staff_reply"))
+        ):
             by_chat[row["body"]["chat_id"]].append(row)
     for chat_id, rows in by_chat.items():
-        for before, after in pairwise(rows):
+        # What several programs say at the same time has no order but that of their clocks.
+        for before, after in pairwise(sorted(rows, key=lambda row: (row["created_at"], row["id"]))):
             if arrived[before["id"]][0].message_id > arrived[after["id"]][0].message_id:
                 yield f"in chat {chat_id} {_named(after)} overtook {_named(before)}"
 

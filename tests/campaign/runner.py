@@ -21,7 +21,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, Engine, event
 
-from bot.app import service
+from bot.app import sending, service
 from bot.settings import Settings
 from tests.campaign.clock import SharedClock
 from tests.campaign.seams import Seams
@@ -107,6 +107,7 @@ def hurry() -> None:
     service.SlackPoster = partial(service.SlackPoster, patience=PATIENCE)  # type: ignore[assignment,misc]
     service.TelegramPoller = partial(service.TelegramPoller, first_pause=PAUSE)  # type: ignore[assignment,misc]
     service.LOOK_FOR_DUTY = PAUSE.total_seconds()
+    sending.LOOK, sending.RIGHT, sending.SECOND = PAUSE, 5 * PAUSE, PAUSE
     service.SlackSocket = partial(service.SlackSocket, retry_after=PAUSE)  # type: ignore[assignment,misc]
 
 

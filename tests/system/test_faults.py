@@ -3,17 +3,20 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, text
 
+from bot.adapters.slack.translate import incoming
 from bot.app.service import open_service
 from bot.ports.records import Incoming, Outgoing
 from storage.database import SqlDatabase, open_database, parse_url
 from tests.databases import SqliteTemplate
-from tests.system.stage import FAST, becomes, order, questions_to, shipped_flows, stage
+from tests.system.stage import FAST, becomes, order, questions_to, said_to, shipped_flows, stage
 
 ARRIVED = "Was everything as we promised?"
 LEASE_OVER = timedelta(minutes=11)
@@ -292,6 +295,23 @@ async def test_a_persons_reply_whose_answer_was_lost_is_repeated_and_says_so(sql
         assert "May have been sent" in play.story(card)
 
 
+async def test_what_was_said_later_does_not_overtake_what_is_said_once_more(sqlite_url: str) -> None:
+    """Two answers are on their way together; the outcome of the first is unknown, so the second waits for its repeat."""
+    async with stage(sqlite_url) as play:
+        await play.happens(order("order.placed"))
+        freja = await play.link()
+        play.telegram.fail_next("sendMessage", status=500)
+        play.telegram.delay_next_update(2)
+        await freja.send("/help")
+        await freja.send("/privacy")
+        play.telegram.release_updates()
+        await play.rest()
+        await play.pass_time(timedelta(minutes=1))
+        *_, first, second = said_to(freja)
+        assert "/stop – I stop writing to you" in first
+        assert "keeps your order" in second
+
+
 async def test_a_card_whose_answer_was_lost_is_found_and_not_doubled(sqlite_url: str) -> None:
     """Slack posted the card and the line broke: the repeat finds it by its metadata and updates it."""
     async with stage(sqlite_url) as play:
@@ -303,6 +323,31 @@ async def test_a_card_whose_answer_was_lost_is_found_and_not_doubled(sqlite_url:
         (card,) = play.channels["wine"].messages
         await play.claim(play.slack.member("Anna Berg"), card)
         assert "🟠 CLAIMED" in card.plain()
+
+
+async def test_a_card_that_may_stand_already_is_sought_where_it_was_posted(sqlite_url: str) -> None:
+    """The program died while it posted the card, and the case was handed over since: no second card, and none forgotten."""
+    async with stage(sqlite_url) as play:
+        await play.happens(order("order.placed"))
+        freja = await play.link()
+        play.slack.drop_reply_next("chat.postMessage")
+        await play.write(freja, "The bottle is broken")
+        (card,) = [each for each in await play.sent("waiting") if each.kind == "card"]
+        later = play.clock.now() + timedelta(hours=1)
+        # As a program that died leaves it: nothing of what it had prepared was stored.
+        left = replace(card, body=without_address(card), not_before=later)
+        await play.read(lambda uow: uow.put_outgoing(left))
+        about = {"key": "view:1", "case_id": str(card.case_id), "by": "U1", "now": play.clock.now()}
+        await play.program.commit([incoming("hand_over", **about, team="fashion", reason="it is a dress")])
+        await play.rest()
+        await play.pass_time(timedelta(hours=2))
+        assert [len(play.channels[name].messages) for name in ("wine", "fashion")] == [1, 1]
+        assert "handed this over from wine to fashion" in play.story(play.card("fashion"))
+
+
+def without_address(card: Outgoing) -> dict[str, Any]:
+    """Give what a card is made of, as it was before anybody prepared it for sending."""
+    return {name: value for name, value in card.body.items() if name not in ("channel", "ts", "card", "repeated")}
 
 
 # The database and what stands in it ---------------------------------------------------------------------------------
