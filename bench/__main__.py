@@ -1,57 +1,72 @@
-"""`make bench`: run the measurements, print the table, keep the raw figures as JSON. Nothing is measured here."""
+"""`make bench`: run the measurements, print the tables, keep figures and plots. Nothing is measured here."""
 
 import argparse
 import asyncio
 import json
-import logging
+import os
 import sys
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-import structlog
+from bench import days, out, planning, plots, postgres, replies, start, wakeup
+from bench.figures import Measurement, Sizes, as_json, as_table, machine, tell
+from bench.world import Builder, building
 
-from bench import out, planning, replies
-from bench.figures import Figure, Sizes, as_json, as_table, machine
-
-MEASUREMENTS: Mapping[str, Callable[[Sizes], Awaitable[list[Figure]]]] = {
+MEASUREMENTS: Mapping[str, Callable[[Builder], Awaitable[list[Measurement]]]] = {
     "out": out.measure,
     "replies": replies.measure,
+    "wakeup": wakeup.measure,
     "planning": planning.measure,
+    "start": start.measure,
+    "postgres": postgres.measure,
+    "days": days.measure,
 }
 """A new measurement is one module with a `measure`, and one line here."""
 
+HERE = Path(__file__).parent
+RESULTS, RAW, PLOTS = HERE / "RESULTS.md", HERE / "results.json", HERE / "plots"
+BEGIN, END = "<!-- figures: written by `python -m bench --keep` -->", "<!-- end of figures -->"
 
-async def _run(names: list[str], sizes: Sizes) -> list[Figure]:
-    figures: list[Figure] = []
-    for name in names:
-        figures += await MEASUREMENTS[name](sizes)
-    return figures
+
+async def _run(names: list[str], sizes: Sizes) -> list[Measurement]:
+    measured: list[Measurement] = []
+    async with building(sizes) as builder:
+        for name in names:
+            tell(f"{name} …")
+            measured += await MEASUREMENTS[name](builder)
+    return measured
 
 
 def main() -> int:
-    """Run what was asked for."""
+    """Run what was asked for. Gives 1 if a contender failed."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one or more of {', '.join(MEASUREMENTS)}; else all")
     parser.add_argument("--quick", action="store_true", help="small sizes, one round: to see that it runs")
     parser.add_argument("--rounds", type=int, help="how often each is run; the median counts (3)")
+    parser.add_argument("--keep", action="store_true", help="write the tables into RESULTS.md, results.json and plots/")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the raw figures there")
+    parser.add_argument("--plots", type=Path, metavar="FOLDER", help="draw the plots there")
     given = parser.parse_args()
     if unknown := set(given.names) - set(MEASUREMENTS):
         parser.error(f"there is no measurement {', '.join(sorted(unknown))}; there are {', '.join(MEASUREMENTS)}")
-    logging.basicConfig(level=logging.ERROR)
-    logging.getLogger("apscheduler").setLevel(logging.ERROR)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     sizes = Sizes.quick() if given.quick else Sizes()
     if given.rounds:
         sizes = sizes.with_rounds(given.rounds)
-    figures = asyncio.run(_run(given.names or list(MEASUREMENTS), sizes))
-    about = machine()
-    print(as_table(figures))
-    print("\n".join(f"{name}: {value}" for name, value in about.items()))
+    begun = time.monotonic()
+    os.environ.setdefault("PYTHONDONTWRITEBYTECODE", "")
+    measured = asyncio.run(_run([name for name in MEASUREMENTS if name in (given.names or MEASUREMENTS)], sizes))
+    about = {**machine(), "took": f"{time.monotonic() - begun:.0f} s", "rounds": str(sizes.rounds)}
+    tables = "\n".join([*(as_table(each) for each in measured), *_about(about)])
+    print(tables)
+    raw = as_json(measured, about, sizes)
     if given.json:
-        given.json.write_text(json.dumps(as_json(figures, about, sizes), indent=1) + "\n", "utf-8")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        _write(given.json, json.dumps(raw, indent=1, ensure_ascii=False) + "\n")
+    if given.plots:
+        plots.draw(raw["measurements"], given.plots)
+    if given.keep:
+        _keep(raw)
+    failed = [f"{each.name}: {figure.contender}: {figure.failure}" for each in measured for figure in each.figures if figure.failure]
+    for each in failed:
+        tell(f"FAILED: {each}")
+    return 1 if failed else 0
