@@ -3,14 +3,14 @@
 import argparse
 import asyncio
 import json
-import os
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from bench import days, out, planning, plots, postgres, replies, start, wakeup
-from bench.figures import Measurement, Sizes, as_json, as_table, machine, tell
+from bench.figures import LIBRARIES, Measurement, Sizes, as_json, as_table, machine, tell
 from bench.world import Builder, building
 
 MEASUREMENTS: Mapping[str, Callable[[Builder], Awaitable[list[Measurement]]]] = {
@@ -54,19 +54,46 @@ def main() -> int:
     if given.rounds:
         sizes = sizes.with_rounds(given.rounds)
     begun = time.monotonic()
-    os.environ.setdefault("PYTHONDONTWRITEBYTECODE", "")
     measured = asyncio.run(_run([name for name in MEASUREMENTS if name in (given.names or MEASUREMENTS)], sizes))
     about = {**machine(), "took": f"{time.monotonic() - begun:.0f} s", "rounds": str(sizes.rounds)}
-    tables = "\n".join([*(as_table(each) for each in measured), *_about(about)])
+    tables = "\n".join([_about(about), "", *(as_table(each) for each in measured)])
     print(tables)
     raw = as_json(measured, about, sizes)
     if given.json:
-        _write(given.json, json.dumps(raw, indent=1, ensure_ascii=False) + "\n")
+        _write(given.json, raw)
     if given.plots:
         plots.draw(raw["measurements"], given.plots)
     if given.keep:
-        _keep(raw)
-    failed = [f"{each.name}: {figure.contender}: {figure.failure}" for each in measured for figure in each.figures if figure.failure]
-    for each in failed:
-        tell(f"FAILED: {each}")
+        _keep(raw, tables)
+    failed = [(each.name, figure) for each in measured for figure in each.figures if figure.failure]
+    for name, figure in failed:
+        tell(f"FAILED: {name}: {figure.contender}: {figure.failure}")
     return 1 if failed else 0
+
+
+def _about(about: Mapping[str, str]) -> str:
+    libraries = ", ".join(f"{name} {about[name]}" for name in LIBRARIES if name in about)
+    return (
+        f"{about['date']}, {about['took']}, median of {about['rounds']} rounds. {about['cores']}, {about['memory']} "
+        f"(load at the end {about['load at the end']}); {about['system']}; Python {about['Python']}; SQLite {about['SQLite']}; "
+        f"PostgreSQL {about['PostgreSQL']}; {libraries}."
+    )
+
+
+def _write(file: Path, raw: Mapping[str, Any]) -> None:
+    file.write_text(json.dumps(raw, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+def _keep(raw: Mapping[str, Any], tables: str) -> None:
+    """Put the tables between their marks in RESULTS.md, the raw figures and the plots beside it."""
+    before, begin, rest = RESULTS.read_text("utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit(f"{RESULTS} has no place for the tables: put {BEGIN!r} and {END!r} into it")
+    RESULTS.write_text(f"{before}{BEGIN}\n\n{tables}\n{END}{after}", "utf-8")
+    _write(RAW, raw)
+    plots.draw(raw["measurements"], PLOTS)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

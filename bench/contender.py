@@ -23,6 +23,11 @@ Values = dict[str, float]
 _ROOT = Path(__file__).parents[1]
 _PATIENCE_SECONDS = 900
 
+SETTINGS = frozenset(
+    {"DATABASE_URL", "TELEGRAM_BOT_TOKEN", "TELEGRAM_API_BASE", "SHOP_FILE", "FLOWS_DIR", "LOG_FORMAT"}
+)
+"""Variables of whoever measures that must not become those of what is measured."""
+
 
 class ContenderFailed(Exception):
     """A contender ended without a result; what it said of that is above, on standard error."""
@@ -41,8 +46,7 @@ class Contender:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "bench.contender", function, json.dumps(given),
             cwd=_ROOT, stdin=pipe, stdout=pipe, limit=2**20,
-            # Settings of whoever measures must not become those of what is measured.
-            env={name: value for name, value in os.environ.items() if name not in _SETTINGS},
+            env={name: value for name, value in os.environ.items() if name not in SETTINGS},
         )  # fmt: skip
         return cls(process, function)
 
@@ -77,8 +81,6 @@ class Contender:
             self._process.kill()
             await self._process.wait()
 
-
-_SETTINGS = frozenset({"DATABASE_URL", "TELEGRAM_BOT_TOKEN", "TELEGRAM_API_BASE", "SHOP_FILE", "FLOWS_DIR", "LOG_FORMAT"})
 
 
 async def run(function: str, **given: Any) -> Any:

@@ -9,8 +9,9 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Engine
-from sqlmodel import Field, Session, SQLModel, select
+from sqlalchemy import JSON, BigInteger, Engine, create_engine, select
+from sqlalchemy.orm import Session as SqlSession
+from sqlmodel import Field, Session, SQLModel, col
 
 from bench.server import FIRST_CHAT, QUESTION
 
@@ -81,12 +82,22 @@ class FairLog(SQLModel, table=True):
 
 def fill(engine: Engine, number: int) -> None:
     """Let so many customers have been asked their first question."""
-    with Session(engine) as session:
-        for each in range(number):
-            session.add(FairCustomer(id=f"c-{each}", name="Freja Holm", chat_id=FIRST_CHAT + each, consents={"service": True}))
-            session.add(FairSale(id=f"s-{each}", customer_id=f"c-{each}", summary="two bottles of Barolo", factors={}))
-            session.add(FairConversation(id=f"{each:016d}", sale_id=f"s-{each}", customer_id=f"c-{each}", state={"turn": 1}))
-        session.commit()
+    with engine.begin() as connection:
+        for table, rows in (
+            (FairCustomer, [
+                {"id": f"c-{n}", "name": "Freja Holm", "chat_id": FIRST_CHAT + n, "consents": {"service": True}}
+                for n in range(number)
+            ]),
+            (FairSale, [
+                {"id": f"s-{n}", "customer_id": f"c-{n}", "summary": "two bottles of Barolo", "factors": {}}
+                for n in range(number)
+            ]),
+            (FairConversation, [
+                {"id": f"{n:016d}", "sale_id": f"s-{n}", "customer_id": f"c-{n}", "state": {"turn": 1}}
+                for n in range(number)
+            ]),
+        ):  # fmt: skip
+            connection.execute(SQLModel.metadata.tables[str(table.__tablename__)].insert(), rows)
 
 
 def update(number: int) -> str:
@@ -105,33 +116,40 @@ def update(number: int) -> str:
     )
 
 
+def create(engine: Engine) -> None:
+    """Make the tables."""
+    names = ("faircustomer", "fairsale", "fairconversation", "fairverdict", "fairmessage", "fairlog")
+    SQLModel.metadata.create_all(engine, [SQLModel.metadata.tables[name] for name in names])
+
+
+def engine(uri: str) -> Engine:
+    """Open PostgreSQL for it."""
+    return create_engine(uri.replace("postgresql://", "postgresql+psycopg://", 1), pool_size=8, max_overflow=0)
+
+
 def take(engine: Engine, raw: str) -> None:
-    """Take one update: read what it concerns, write what follows, commit."""
-    query = json.loads(raw)["callback_query"]
-    conversation_id = query["data"].split(":")[1]
+    """Take one update in a transaction of its own."""
     with Session(engine) as session:
-        customer = session.exec(select(FairCustomer).where(FairCustomer.chat_id == query["from"]["id"])).one()
-        conversation = session.get_one(FairConversation, conversation_id)
-        sale = session.get_one(FairSale, conversation.sale_id)
-        factors = {"promise": 1.0}
-        session.add(
-            FairVerdict(sale_id=sale.id, conversation_id=conversation.id, choice="yes", factors=factors, at=NOW)
-        )
-        buttons = [[{"label": label, "data": f"a:{conversation.id}:2:{place}"}] for place, label in enumerate(("👍", "🧾", "🙁"))]
-        session.add(
-            FairMessage(
-                chat_id=customer.chat_id, kind="question", state="waiting", due_at=NOW,
-                body={"chat_id": customer.chat_id, "text": NEXT, "buttons": buttons},
-            )
-        )  # fmt: skip
-        session.add(
-            FairMessage(
-                chat_id=customer.chat_id, kind="edit", state="waiting", due_at=NOW,
-                body={"message_id": query["message"]["message_id"], "text": f"{query['message']['text']}\n\n➜ 👍 Yes"},
-            )
-        )  # fmt: skip
-        conversation.state = {**conversation.state, "turn": 2, "step": "dealing"}
-        sale.factors, sale.answered_at = {**sale.factors, **factors}, NOW
-        customer.last_wrote_at = NOW
-        session.add(FairLog(at=NOW, kind="verdict", sale_id=sale.id, data={"step": "arrived", "factors": factors}))
+        take_in(session, raw)
         session.commit()
+
+
+def take_in(session: SqlSession, raw: str) -> None:
+    """Take one update: read what it concerns, write what follows. Committing is the caller's."""
+    query = json.loads(raw)["callback_query"]
+    conversation = session.get_one(FairConversation, query["data"].split(":")[1])
+    customer = session.scalars(select(FairCustomer).where(col(FairCustomer.chat_id) == query["from"]["id"])).one()
+    sale = session.get_one(FairSale, conversation.sale_id)
+    factors = {"promise": 1.0}
+    buttons = [
+        [{"label": label, "data": f"a:{conversation.id}:2:{place}"}] for place, label in enumerate(("👍", "🧾", "🙁"))
+    ]
+    question = {"chat_id": customer.chat_id, "text": NEXT, "buttons": buttons}
+    edit = {"message_id": query["message"]["message_id"], "text": f"{query['message']['text']}\n\n➜ 👍 Yes"}
+    session.add(FairVerdict(sale_id=sale.id, conversation_id=conversation.id, choice="yes", factors=factors, at=NOW))
+    for kind, body in (("question", question), ("edit", edit)):
+        session.add(FairMessage(chat_id=customer.chat_id, kind=kind, body=body, state="waiting", due_at=NOW))
+    session.add(FairLog(at=NOW, kind="verdict", sale_id=sale.id, data={"step": "arrived", "factors": factors}))
+    conversation.state = {**conversation.state, "turn": 2, "step": "dealing"}
+    sale.factors, sale.answered_at = {**sale.factors, **factors}, NOW
+    customer.last_wrote_at = NOW

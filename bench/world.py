@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.figures import Sizes, tell
+from bench.postgresql import postgresql_server
 from bench.server import ServerProcess, running
 from bench.shop import shop_file
 
@@ -50,12 +51,26 @@ class Builder:
     sizes: Sizes
     _open: AsyncExitStack = field(default_factory=AsyncExitStack)
     _world: World | None = None
+    _server: ServerProcess | None = None
+    _postgresql: str | None = None
+
+    async def server(self) -> ServerProcess:
+        """Give the server process."""
+        if self._server is None:
+            self._server = await self._open.enter_async_context(running())
+        return self._server
+
+    async def postgresql(self) -> str:
+        """Give the URI of a PostgreSQL server."""
+        if self._postgresql is None:
+            self._postgresql = self._open.enter_context(postgresql_server())
+        return self._postgresql
 
     async def world(self) -> World:
         """Give it."""
         if self._world is None:
             sizes = self.sizes
-            server = await self._open.enter_async_context(running())
+            server = await self.server()
             # Out runs twice as often as there are rounds, replies as well; the wake-ups have a share of their own.
             waiting = sizes.waiting + 2 * sizes.rounds * sizes.pool
             asked = sizes.rounds * (sizes.pool + TAP_SECONDS * sizes.taps_per_second)
