@@ -50,7 +50,7 @@ class Sizes:
     """How much each measurement does. All together stay below a quarter of an hour (`quick`: below two minutes)."""
 
     rounds: int = 3
-    seconds: float = 5.0
+    seconds: float = 4.0
     waiting: int = 1_000_000
     pool: int = 15_000
     """Customers for one run of ours: more than it can serve in its seconds."""
@@ -61,7 +61,7 @@ class Sizes:
     planned_elsewhere: int = 3000
     imported: tuple[int, int] = (2000, 10_000)
     processes: tuple[int, ...] = (1, 2, 4)
-    days_runs: int = 20
+    days_runs: int = 7
 
     @classmethod
     def quick(cls) -> Self:

@@ -21,6 +21,9 @@ from bench.world import Builder
 
 _BESIDE = 8
 _WARM_UP = 1.0
+_LEAST = 3.0
+"""Seconds that the window has at least: ours commits a hundred at a time."""
+
 _PATIENCE = 60
 """Seconds in which the first must be done."""
 
@@ -80,7 +83,7 @@ async def _ours(builder: Builder, processes: int, _: int) -> Values:
             await server.ask("tap", first=0, number=number, rate=0, data=TAP)
 
         given = {"uri": uri, "telegram": server.telegram, "slack": server.slack}
-        values = await _crowd("bench.postgres:ours", processes, given, partial(_count, uri, _VERDICTS), begin, sizes.seconds)
+        values = await _crowd("bench.postgres:ours", processes, given, partial(_count, uri, _VERDICTS), begin, max(_LEAST, sizes.seconds))
         await _once_each(server, uri)
         return values
 
@@ -131,7 +134,7 @@ async def _others(builder: Builder, module: str, processes: int, _: int) -> Valu
 
         given = {"uri": uri, "beside": _BESIDE}
         count = partial(_count, uri, _FAIR_VERDICTS)
-        return await _crowd(f"{module}:worker", processes, given, count, begin, builder.sizes.seconds)
+        return await _crowd(f"{module}:worker", processes, given, count, begin, max(_LEAST, builder.sizes.seconds))
 
 
 async def prepared(uri: str, module: str, number: int) -> Values:

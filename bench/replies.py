@@ -24,7 +24,7 @@ from bench.world import TAP_SECONDS, Builder, World
 
 VERDICTS = "SELECT coalesce(max(id), 0) FROM verdicts"
 GROUP = 100
-_LATE_SECONDS = 20
+_LATE_SECONDS = 12
 """How long after the last tap answers are waited for."""
 
 
