@@ -9,11 +9,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench import days, out, planning, plots, postgres, replies, start, wakeup
+from bench import days, out, planning, plots, postgres, replies, same, start, wakeup
 from bench.figures import LIBRARIES, Measurement, Sizes, as_json, as_table, machine, tell
 from bench.world import Builder, building
 
 MEASUREMENTS: Mapping[str, Callable[[Builder], Awaitable[list[Measurement]]]] = {
+    "same": same.measure,
     "out": out.measure,
     "replies": replies.measure,
     "wakeup": wakeup.measure,
@@ -75,8 +76,8 @@ def _about(about: Mapping[str, str]) -> str:
     libraries = ", ".join(f"{name} {about[name]}" for name in LIBRARIES if name in about)
     return (
         f"{about['date']}, {about['took']}, median of {about['rounds']} rounds. {about['cores']}, {about['memory']} "
-        f"(load at the end {about['load at the end']}); {about['system']}; Python {about['Python']}; SQLite {about['SQLite']}; "
-        f"PostgreSQL {about['PostgreSQL']}; {libraries}."
+        f"(load at the end {about['load at the end']}); {about['system']}; Python {about['Python']}; "
+        f"SQLite {about['SQLite']}; PostgreSQL {about['PostgreSQL']}; {libraries}."
     )
 
 

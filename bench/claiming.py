@@ -1,4 +1,4 @@
-"""A wake-up of ours: the hundred that are due are claimed, in one transaction, and nothing is sent. See `bench.wakeup`."""
+"""A wake-up of ours: the hundred that are due are claimed in one transaction; nothing is sent. See `bench.wakeup`."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -53,7 +53,7 @@ async def claimed(file: str, wake_ups: int) -> Values:
 
 
 async def guarded(file: str, wake_ups: int) -> Values:
-    """Ours, as it is: the same, and every guard asked with all that it must know (customer, sale, conversation, case)."""
+    """Ours, as it is: the same, and every guard asked with all that it must know (customer, sale, case …)."""
 
     def work(uow: Any, house: House, now: datetime) -> int:
         ready, _ = claim(uow, house, "telegram", now, DUE, careful=False)

@@ -1,8 +1,8 @@
 """Each contender runs in a process and an event loop of its own, so that none is helped or hurt by another's.
 
-`run` and `Contender` are the side of the measurement; ``python -m bench.contender MODULE:FUNCTION JSON`` is the other: it
-awaits that coroutine function with the arguments in JSON and writes what it gives as the last line of standard output.
-Between them goes one line at a time: `say` and `told`, within the contender.
+`run` and `Contender` are the side of the measurement; ``python -m bench.contender MODULE:FUNCTION JSON`` is the other:
+it awaits that coroutine function with the arguments in JSON and writes what it gives as the last line of standard
+output. Between them goes one line at a time: `say` and `told`, within the contender.
 """
 
 import asyncio
@@ -80,7 +80,6 @@ class Contender:
         except TimeoutError:
             self._process.kill()
             await self._process.wait()
-
 
 
 async def run(function: str, **given: Any) -> Any:

@@ -1,8 +1,9 @@
 """Sixty simulated days of one sale, with every guard asked: what a preview, or a test that travels in time, waits for.
 
 The use cases and the database are the real ones (SQLite in memory); Telegram and Slack are channels that record. The
-parcel comes late in the evening; the customer is silent, is reminded, is not quite happy and says why; staff claim the case,
-reply, and note a remedy; the customer is asked again and says that it is right. Opening the program is not counted.
+parcel comes late in the evening; the customer is silent, is reminded, is not quite happy and says why; staff claim the
+case, reply, and note a remedy; the customer is asked again and says that it is right. Opening the program is not
+counted.
 """
 
 import time
@@ -57,7 +58,10 @@ async def ours() -> Values:
 async def _played() -> Values:
     telegram, slack = Recorder(), Recorder()
     guards = Guards(ask_every=timedelta(hours=20), pause_after_talk=timedelta(minutes=30))
-    with bare_program("sqlite://", {"telegram": telegram, "slack": slack}, open_shop(guards=guards)) as (program, clock):
+    with bare_program("sqlite://", {"telegram": telegram, "slack": slack}, open_shop(guards=guards)) as (
+        program,
+        clock,
+    ):
         begun, cpu = time.perf_counter(), time.process_time()
         await _play(program, clock, telegram, slack)
         took, used = time.perf_counter() - begun, time.process_time() - cpu

@@ -1,8 +1,8 @@
 """A fair peer for a reply: one ORM transaction per update that reads and writes the rows that ours does.
 
-Its tables are those of any shop that thinks about it for a day: customer, sale, conversation, verdict, message, log, with
-the indexes that the reads need. It has no inbox, no guards, no core that decides: the answer to the first question is
-written in. What it leaves out, only helps it.
+Its tables are those of any shop that thinks about it for a day: customer, sale, conversation, verdict, message, log,
+with the indexes that the reads need. It has no inbox, no guards, no core that decides: the answer to the first question
+is written in. What it leaves out, only helps it.
 """
 
 import json

@@ -39,8 +39,14 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
     "per_process": ("per process", "{:,.0f}"),
     "waiting": ("waiting", "{:,.0f}"),
     "count": ("messages", "{:,.0f}"),
+    "sendmessage": ("sendMessage", "{:.0f}"),
+    "editmessagetext": ("editMessageText", "{:.0f}"),
+    "answercallbackquery": ("answerCallbackQuery", "{:.0f}"),
 }
 """The head of each value's column, and its form."""
+
+_SMALL = 10
+"""What is below is not told well by whole numbers."""
 
 LESS_IS_MORE = frozenset({"p50_ms", "p99_ms", "ready_ms", "run_ms", "rss_mb"})
 
@@ -55,7 +61,7 @@ class Sizes:
     pool: int = 15_000
     """Customers for one run of ours: more than it can serve in its seconds."""
     taps_per_second: int = 500
-    jobs: int = 1000
+    jobs: int = 500
     wake_ups: int = 100
     planned: int = 1_000_000
     planned_elsewhere: int = 3000
@@ -166,7 +172,11 @@ async def attempt(figure: Figure, run: Awaitable[Values]) -> None:
         figure.failure = f"{type(error).__name__}: {error}"
         tell(f"  {figure.contender}: FAILED: {figure.failure}")
     else:
-        shown = ", ".join(f"{COLUMNS[key][0]} {_shown(key, value)}" for key, value in figure.samples[-1].items() if key in COLUMNS and key != "count")
+        shown = ", ".join(
+            f"{COLUMNS[key][0]} {_shown(key, value)}"
+            for key, value in figure.samples[-1].items()
+            if key in COLUMNS and key != "count"
+        )
         tell(f"  {figure.contender}: {shown}")
 
 
@@ -182,8 +192,10 @@ def _shown(key: str, value: float | None) -> str:
     if value is None:
         return "–"
     form = COLUMNS[key][1]
-    # What is below ten is not told well by whole numbers.
-    return form.replace(",.0f", ".2f").format(value) if 0 < value < 10 and ",.0f" in form and key != "waiting" else form.format(value)  # noqa: PLR2004
+    if value == int(value):
+        return form.format(value)
+    is_small = 0 < value < _SMALL and ",.0f" in form
+    return form.replace(",.0f", ".2f" if is_small else ",.0f").format(value)
 
 
 def as_table(measurement: Measurement) -> str:

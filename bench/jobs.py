@@ -1,4 +1,4 @@
-"""A wake-up of APScheduler, with its SQLAlchemy job store and in memory as PTB's JobQueue has it. See `bench.wakeup`."""
+"""A wake-up of APScheduler: with its SQLAlchemy job store, and in memory as in PTB's JobQueue. See `bench.wakeup`."""
 
 from contextlib import closing
 from datetime import UTC, datetime
@@ -31,7 +31,11 @@ async def scheduler(waiting: int, wake_ups: int) -> Values:
             connection.cursor().executemany(
                 "INSERT INTO apscheduler_jobs (id, next_run_time, job_state) VALUES (?, ?, ?)",
                 (
-                    (f"{n:032d}", _due(n, wake_ups).timestamp(), state.replace(f"{0:032d}".encode(), f"{n:032d}".encode()))
+                    (
+                        f"{n:032d}",
+                        _due(n, wake_ups).timestamp(),
+                        state.replace(f"{0:032d}".encode(), f"{n:032d}".encode()),
+                    )
                     for n in range(1, DUE * wake_ups + waiting + 1)
                 ),
             )

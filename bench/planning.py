@@ -1,7 +1,7 @@
 """Planning far ahead: how fast, and whether memory stays flat.
 
-Ours in two ways: moments alone, as an order event plans them; and `aftersale import` as it is typed, where each event also
-stores customer, sale, promise and log, and plans two.
+Ours in two ways: moments alone, as an order event plans them; and `aftersale import` as it is typed, where each event
+also stores customer, sale, promise and log, and plans two.
 """
 
 import asyncio
@@ -47,7 +47,8 @@ async def measure(builder: Builder) -> list[Measurement]:
         min(2, sizes.rounds),
         [
             (f"APScheduler add_job, its SQLAlchemy job store ({elsewhere:,})", "peer", _jobs(elsewhere)),
-            (f"procrastinate defer_async, PostgreSQL ({elsewhere:,})", "peer", partial(_deferred, builder, elsewhere, 1)),
+            (f"procrastinate defer_async, PostgreSQL ({elsewhere:,})", "peer",
+             partial(_deferred, builder, elsewhere, 1)),
             (f"procrastinate batch_defer_async, {GROUP:,} at once", "peer",
              partial(_deferred, builder, max(GROUP, 5 * elsewhere // GROUP * GROUP), GROUP)),
         ],
@@ -60,8 +61,8 @@ async def measure(builder: Builder) -> list[Measurement]:
         ("cpu_ms", "rss_mb", "grown_mb"),
         note=(
             "Messages planned a second. The others' rates are of the smaller numbers in brackets, and taken to hold. "
-            "“Grown by” is what memory gained between the first tenth and the end; of the import, over what it has when it "
-            "imports one order."
+            "“Grown by” is what memory gained between the first tenth and the end; of the import, which counts with "
+            "the start of the command, over what it has when it imports one order."
         ),
     )
     ours, theirs = measured.value("aftersale: moments", "rate"), measured.value("APScheduler", "rate")
@@ -113,12 +114,16 @@ async def _imported(number: int) -> Values:
 async def _import(number: int) -> Values:
     with TemporaryDirectory(prefix="aftersale-bench-") as folder:
         file = Path(folder, "orders.jsonl")
+        await asyncio.to_thread(_write_orders, file, number)
         shutil.copyfile(_ROOT / "bot/desk/shop.example.yaml", Path(folder, "shop.yaml"))
-        now = SystemClock().now()
-        with file.open("w", encoding="utf-8") as lines:
-            for each in range(number):
-                lines.write(json.dumps(order_event(each, at=now)) + "\n")
         return await asyncio.to_thread(_command, folder, ["import", str(file), "--yes"])
+
+
+def _write_orders(file: Path, number: int) -> None:
+    now = SystemClock().now()
+    with file.open("w", encoding="utf-8") as lines:
+        for each in range(number):
+            lines.write(json.dumps(order_event(each, at=now)) + "\n")
 
 
 def _command(folder: str, arguments: Sequence[str]) -> Values:
@@ -132,7 +137,11 @@ def _command(folder: str, arguments: Sequence[str]) -> Values:
     complaint = Path(folder, "complaint.txt")
     with complaint.open("wb") as stderr:
         process = subprocess.Popen(  # noqa: S603 - our own command
-            [sys.executable, "-m", "bot", *arguments], cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=stderr
+            [sys.executable, "-m", "bot", *arguments],
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
         )
     most, ended = 0.0, 0
     while not ended:
@@ -152,7 +161,10 @@ def _command(folder: str, arguments: Sequence[str]) -> Values:
 
 async def moments(number: int) -> Values:
     """Plan moments of one sale, as many as are wanted; memory is looked at after each transaction."""
-    with TemporaryDirectory(prefix="aftersale-bench-") as folder, bare_program(f"sqlite:///{folder}/plan.db") as (program, _):
+    with (
+        TemporaryDirectory(prefix="aftersale-bench-") as folder,
+        bare_program(f"sqlite:///{folder}/plan.db") as (program, _),
+    ):
         await take_in(program, [order_event(0)])
         data = {"flow": "after_delivery", "step": "arrived", "on": "order.delivered", "unless": ["case.open"]}
 

@@ -33,7 +33,9 @@ def draw(measurements: Sequence[Mapping[str, Any]], folder: Path, kind: str = "s
         )
     ]
     waking = [each for name, each in by_name.items() if name.startswith("wakeup-")]
-    drawn.append(_lines(folder / f"wake-up-cost.{kind}", waking, "waiting", "p50_ms", "milliseconds to claim 100 (log)"))
+    drawn.append(
+        _lines(folder / f"wake-up-cost.{kind}", waking, "waiting", "p50_ms", "milliseconds to claim 100 (log)")
+    )
     drawn.append(_lines(folder / f"wake-up-memory.{kind}", waking, "waiting", "rss_mb", "MB of memory (log)"))
     crowds = [each for name, each in by_name.items() if name.startswith("postgres-")]
     drawn.append(_lines(folder / f"processes.{kind}", crowds, "processes", "rate", "replies in per second (log)"))

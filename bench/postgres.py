@@ -1,7 +1,7 @@
 """Several processes on one PostgreSQL: replies in, of the whole program, against workers of procrastinate and DBOS.
 
-Ours polls (one process), takes in, decides, commits, and sends what follows (all processes). The others find their updates in
-their queue already, work on them `_BESIDE` at a time in each process, and send nothing. fsync is on.
+Ours polls (one process), takes in, decides, commits, and sends what follows (all processes). The others find their
+updates in their queue already, work on them `_BESIDE` at a time in each process, and send nothing. fsync is on.
 """
 
 import asyncio
@@ -10,9 +10,8 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
-from bench import procrastination
 from bench.contender import Contender, Values, run, say, told
-from bench.figures import Figure, Measurement, Role, alternate, ratio
+from bench.figures import Measurement, Role, alternate, ratio
 from bench.postgresql import ask, fresh_database
 from bench.server import ServerProcess
 from bench.shop import ASKED, TAP, running_shop
@@ -83,7 +82,9 @@ async def _ours(builder: Builder, processes: int, _: int) -> Values:
             await server.ask("tap", first=0, number=number, rate=0, data=TAP)
 
         given = {"uri": uri, "telegram": server.telegram, "slack": server.slack}
-        values = await _crowd("bench.postgres:ours", processes, given, partial(_count, uri, _VERDICTS), begin, max(_LEAST, sizes.seconds))
+        values = await _crowd(
+            "bench.postgres:ours", processes, given, partial(_count, uri, _VERDICTS), begin, max(_LEAST, sizes.seconds)
+        )
         await _once_each(server, uri)
         return values
 
@@ -173,7 +174,7 @@ async def _crowd(
         for each in crowd:
             await each.tell("begin")
         async with asyncio.timeout(_PATIENCE):
-            while not await count():
+            while not await count():  # noqa: ASYNC110 - only the database can be asked
                 await asyncio.sleep(0.05)
         await asyncio.sleep(_WARM_UP)
         first, watch = await count(), Stopwatch()

@@ -1,4 +1,4 @@
-"""A PostgreSQL server for the time of a run, from pip as in the tests; but fsync stays on, for what is measured is durable."""
+"""A PostgreSQL server for the time of a run, from pip as in the tests; but durable: fsync stays on."""
 
 import os
 import secrets

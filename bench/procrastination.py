@@ -1,4 +1,4 @@
-"""procrastinate doing what ours does: an update is a job, and its task one transaction of the same rows (`bench.fair`)."""
+"""procrastinate doing what ours does: an update is a job, its task one transaction of the same rows (`bench.fair`)."""
 
 import asyncio
 import json

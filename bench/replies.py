@@ -16,7 +16,7 @@ from typing import Any
 
 from bench import fair, naive
 from bench.contender import Contender, Values, run
-from bench.figures import Measurement, Runner, Sizes, alternate, ratio
+from bench.figures import Measurement, Runner, alternate, ratio
 from bench.server import FIRST_CHAT, QUESTION, ServerProcess
 from bench.shop import ASKED, TAP, Looker, ask, running_shop, tidy
 from bench.watching import Stopwatch, window
@@ -143,11 +143,15 @@ async def _even(world: World) -> Measurement:
             world.sizes.rounds,
             [
                 ("aftersale", "ours", partial(_ours_even, world, seconds)),
-                ("naive: a handler, one ORM transaction, one APScheduler job", "peer", partial(_naive_even, world, seconds)),
+                (
+                    "naive: a handler, one ORM transaction, one APScheduler job",
+                    "peer",
+                    partial(_naive_even, world, seconds),
+                ),
             ],
         ),
         ("p50_ms", "max_ms", "answered_share", "cpu_ms", "loop_p99_ms", "loop_max_ms"),
-        note=f"Answers are waited for until {_LATE_SECONDS} s after the last tap; whoever has none by then counts with that.",
+        note=f"Answers are waited for until {_LATE_SECONDS} s after the last tap; whoever has none then counts with that.",
     )
 
 

@@ -43,7 +43,7 @@ class ServerProcess:
         self.telegram, self.slack = telegram, slack
 
     async def ask(self, do: str, **more: Any) -> Any:
-        """Have a command carried out and give its answer. The commands are the methods of `_World` that begin with do_."""
+        """Have a command carried out and give its answer. Commands are the methods of `_World` that begin with do_."""
         return await asyncio.to_thread(self._ask, {"do": do, **more})
 
     def _ask(self, command: dict[str, Any]) -> Any:
@@ -321,7 +321,8 @@ class _Connection(asyncio.Protocol):
     def _answer(self, body: bytes, status: bytes = b"200 OK") -> None:
         if self._transport is not None:
             self._transport.write(
-                b"HTTP/1.1 %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (status, len(body), body)
+                b"HTTP/1.1 %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+                % (status, len(body), body)
             )
 
 

@@ -1,7 +1,8 @@
 """Our side of a measurement: a database with many customers, and the program over it.
 
-One customer is made by the program's own means, up to the state that is wanted; the others are copies of their rows with
-other numbers, made by the database itself (a million in a minute). So whatever a guard asks of any of them, it finds.
+One customer is made by the program's own means, up to the state that is wanted; the others are copies of their rows
+with other numbers, made by the database itself (a million in a minute). So whatever a guard asks of any of them, it
+finds.
 Customer ``n`` has chat ``FIRST_CHAT + n``, sale ``s-n`` and a conversation named by ``n``.
 """
 
@@ -93,7 +94,7 @@ class Recorder(Channel):
 def bare_program(
     url: str, channels: Mapping[str, Channel] | None = None, shop: Shop | None = None
 ) -> Iterator[tuple[Program, MovableClock]]:
-    """Open the program over a new database with these channels, or none: then it takes in and decides, and sends nothing."""
+    """Open the program over a new database with these channels; with none it decides, and sends nothing."""
     if not is_in_memory(parse_url(url)):
         migrate(url)
     clock, flows = MovableClock(DELIVERED), FlowFiles()
@@ -204,7 +205,8 @@ def _clone(engine: Engine, name: str, tables: Sequence[str], first: int, number:
             columns = {
                 column.name: expression
                 for column in table.c
-                if (expression := _copied(column, column.type.compile(engine.dialect), changes, sqlite=sqlite)) is not None
+                if (expression := _copied(column, column.type.compile(engine.dialect), changes, sqlite=sqlite))
+                is not None
             }
             connection.execute(
                 text(

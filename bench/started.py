@@ -1,4 +1,4 @@
-"""The start of the program, timed from within. It must import nothing that the program does not: that is what is timed."""
+"""The start of the program, timed from within. It imports nothing that the program does not: that is what is timed."""
 
 import asyncio
 import time

@@ -1,7 +1,7 @@
 """A wake-up with few and with a million waiting: what it takes to claim the hundred that are due, and how much memory.
 
-Claimed means: taken from the store, marked as taken, committed, ready to be worked on; nothing is sent. Of each contender
-that is what its own wake-up does: see `bench.claiming`, `bench.jobs` and `bench.procrastination`.
+Claimed means: taken from the store, marked as taken, committed, ready to be worked on; nothing is sent. Of each
+contender that is what its own wake-up does: see `bench.claiming`, `bench.jobs` and `bench.procrastination`.
 """
 
 import asyncio
@@ -26,10 +26,13 @@ async def measure(builder: Builder) -> list[Measurement]:
     many = world.sizes.waiting
     sizes = sorted({max(1000, many // 100), max(1000, many // 10), many})
     wake_ups = world.sizes.wake_ups
+
+    def ours(function: str) -> Callable[[int], Runner]:
+        return lambda n: partial(_ours, world.file if n == many else None, function, n, wake_ups)
+
     contenders: list[tuple[str, Role, Callable[[int], Runner]]] = [
-        ("aftersale: claimed", "ours", lambda n: partial(_ours, world.file if n == many else None, "claimed", n, wake_ups)),
-        ("aftersale: claimed, every guard asked", "ours",
-         lambda n: partial(_ours, world.file if n == many else None, "guarded", n, wake_ups)),
+        ("aftersale: claimed", "ours", ours("claimed")),
+        ("aftersale: claimed, every guard asked", "ours", ours("guarded")),
         ("APScheduler, its SQLAlchemy job store", "peer", lambda n: _peer("scheduler", n, wake_ups)),
         ("JobQueue of python-telegram-bot, in memory", "peer", lambda n: _peer("queue", n, wake_ups)),
         ("procrastinate, PostgreSQL", "peer", lambda n: partial(_deferred, builder, n, wake_ups)),
@@ -58,7 +61,12 @@ def _judge(few: Measurement, many: Measurement) -> None:
         cost = many.value(name, "p50_ms")
         what = "claimed, every guard asked" if "guard" in name else "claimed"
         many.at_most(f"100 {what} in ≤ 5 ms (p50)", cost, 5, "{:.1f} ms")
-        many.at_most(f"… which costs ≤ 1.2 × what it costs with few waiting", ratio(cost, few.value(name, "p50_ms")), 1.2, "{:.2f} ×")
+        many.at_most(
+            "… which costs ≤ 1.2 × what it costs with few waiting",
+            ratio(cost, few.value(name, "p50_ms")),
+            1.2,
+            "{:.2f} ×",
+        )
     grown = many.value("aftersale: claimed", "rss_mb"), few.value("aftersale: claimed", "rss_mb")
     more = grown[0] - grown[1] if grown[0] is not None and grown[1] is not None else None
     many.at_most("memory does not grow with what waits (≤ 10 MB more)", more, 10, "{:+.0f} MB")
@@ -109,7 +117,10 @@ def _peer(function: str, waiting: int, wake_ups: int) -> Runner:
 
 
 async def _deferred(builder: Builder, waiting: int, wake_ups: int, _: int) -> Values:
-    """procrastinate fetches one by one, so fewer wake-ups do. What is due was deferred first: the best case for it."""
+    """Measure procrastinate, which fetches one by one, so fewer wake-ups do.
+
+    What is due was deferred first: the best case for it.
+    """
     wake_ups = max(3, wake_ups // 10)
     with fresh_database(await builder.postgresql()) as uri:
         await asyncio.to_thread(procrastination.prepare, uri)

@@ -1,4 +1,4 @@
-"""What is watched while a contender works: how many it did, its CPU, its memory, and how long its event loop was held."""
+"""What is watched while a contender works: how many it did, its CPU, its memory, how long its event loop was held."""
 
 import asyncio
 import contextlib
