@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from bench.contender import Values
@@ -62,6 +63,10 @@ async def guarded(file: str, wake_ups: int) -> Values:
     return await _timed(file, wake_ups, work)
 
 
+def _worked(work: Callable[[Any, House, datetime], int], house: House, now: datetime, uow: Any) -> int:
+    return work(uow, house, now)
+
+
 async def _timed(file: str, wake_ups: int, work: Callable[[Any, House, datetime], int]) -> Values:
     took: list[tuple[float, float]] = []
     with bare_program(f"sqlite:///{file}") as (program, clock):
@@ -69,7 +74,7 @@ async def _timed(file: str, wake_ups: int, work: Callable[[Any, House, datetime]
         for _ in range(wake_ups):
             now = clock.now()
             with timed(took):
-                found = await program.database.run(lambda uow, now=now: work(uow, program.house, now))
+                found = await program.database.run(partial(_worked, work, program.house, now))
             if found != DUE:
                 raise RuntimeError(f"{found} were claimed instead of {DUE}")
             clock.advance(EVERY)

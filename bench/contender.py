@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ import structlog
 
 Values = dict[str, float]
 """What one run of one contender gave, by name; the names and how they are shown stand in `bench.figures.COLUMNS`."""
+
+OUR_LOOP: Callable[[], asyncio.AbstractEventLoop] | None = None
+"""What makes the event loop of `aftersale run`, where that is not asyncio's own. Peers run as they come."""
 
 _ROOT = Path(__file__).parents[1]
 _PATIENCE_SECONDS = 900
@@ -112,12 +116,14 @@ async def told() -> Any:
 def _main() -> None:
     module, _, function = sys.argv[1].partition(":")
     logging.basicConfig(level=logging.ERROR)
-    logging.getLogger("apscheduler").setLevel(logging.ERROR)
+    # What a contender leaves undone when its time is over is no news.
+    logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    say(asyncio.run(getattr(import_module(module), function)(**json.loads(sys.argv[2]))))
+    with asyncio.Runner(loop_factory=OUR_LOOP if function == "ours" else None) as runner:
+        say(runner.run(getattr(import_module(module), function)(**json.loads(sys.argv[2]))))
 
 
 if __name__ == "__main__":

@@ -27,8 +27,9 @@ async def scheduler(waiting: int, wake_ups: int) -> Values:
         planner.start(paused=True)
         planner.add_job(naive.send, "date", run_date=FAR, args=[FIRST_CHAT, QUESTION], id=f"{0:032d}")
         with closing(engine.raw_connection()) as connection:
-            (state,) = connection.execute("SELECT job_state FROM apscheduler_jobs").fetchone()  # type: ignore[attr-defined]
-            connection.cursor().executemany(
+            cursor: Any = connection.cursor()
+            (state,) = cursor.execute("SELECT job_state FROM apscheduler_jobs").fetchone()
+            cursor.executemany(
                 "INSERT INTO apscheduler_jobs (id, next_run_time, job_state) VALUES (?, ?, ?)",
                 (
                     (
@@ -47,7 +48,8 @@ async def scheduler(waiting: int, wake_ups: int) -> Values:
 
 async def queue(waiting: int, wake_ups: int) -> Values:
     """JobQueue keeps its jobs in memory: they are gone when the process is. They are added as its users add them."""
-    store, jobs = MemoryJobStore(), JobQueue()
+    store = MemoryJobStore()
+    jobs: JobQueue[Any] = JobQueue()
     jobs.scheduler.add_jobstore(store)
     jobs.scheduler.start(paused=True)
     for n in range(1, DUE * wake_ups + waiting + 1):

@@ -143,13 +143,15 @@ def _command(folder: str, arguments: Sequence[str]) -> Values:
             stdout=subprocess.DEVNULL,
             stderr=stderr,
         )
-    most, ended = 0.0, 0
-    while not ended:
+    most = 0.0
+    while True:
         # The most that the system remembers of it would be that of this process, whose child it is.
         with contextlib.suppress(OSError, IndexError):
             most = max(most, memory_mb(process.pid))
-        time.sleep(_LOOK_EVERY)
         ended, status, used = os.wait4(process.pid, os.WNOHANG)
+        if ended:
+            break
+        time.sleep(_LOOK_EVERY)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"aftersale {arguments[0]} ended with {process.returncode}: {complaint.read_text()[-500:]}")

@@ -38,7 +38,7 @@ def draw(measurements: Sequence[Mapping[str, Any]], folder: Path, kind: str = "s
     )
     drawn.append(_lines(folder / f"wake-up-memory.{kind}", waking, "waiting", "rss_mb", "MB of memory (log)"))
     crowds = [each for name, each in by_name.items() if name.startswith("postgres-")]
-    drawn.append(_lines(folder / f"processes.{kind}", crowds, "processes", "rate", "replies in per second (log)"))
+    drawn.append(_lines(folder / f"processes.{kind}", crowds, "processes", "rate", "replies in per second"))
     return [each for each in drawn if each is not None]
 
 
@@ -67,6 +67,7 @@ def _bars(file: Path, measurements: Sequence[Mapping[str, Any]], title: str) -> 
         axes.set_yticks(places, [name for name, *_ in rows])
         axes.invert_yaxis()
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
         axes.set_xlim(least / 3, most * 4)
         axes.set_title(measurement["title"], loc="left", fontsize=10)
         for place, (*_, rate) in enumerate(rows):
@@ -82,7 +83,10 @@ def _bars(file: Path, measurements: Sequence[Mapping[str, Any]], title: str) -> 
 
 
 def _rated(measurement: Mapping[str, Any]) -> list[tuple[str, str, float]]:
-    found = [(each["contender"], each["role"], _median(each, "rate")) for each in measurement["figures"]]
+    found = [
+        (f"{'limit: ' if each['role'] == 'limit' else ''}{each['contender']}", each["role"], _median(each, "rate"))
+        for each in measurement["figures"]
+    ]
     return [(_wrapped(name), role, rate) for name, role, rate in found if rate]
 
 
@@ -120,13 +124,15 @@ def _lines(file: Path, measurements: Sequence[Mapping[str, Any]], along: str, ke
         axes.annotate(f"{points[-1][1]:,.0f}" if points[-1][1] >= 10 else f"{points[-1][1]:.1f}", points[-1],  # noqa: PLR2004
                       textcoords="offset points", xytext=(7, -3), fontsize=9, color=colour)  # fmt: skip
     axes.set_xscale("log", base=2 if along == "processes" else 10)
-    axes.set_yscale("log")
     ticks = sorted({place for points in lines.values() for place, _ in points})
     axes.set_xticks(ticks, [f"{each:,.0f}" for each in ticks])
     axes.minorticks_off()
-    low = min(value for points in lines.values() for _, value in points)
-    high = max(value for points in lines.values() for _, value in points)
-    axes.set_ylim(low / 2, high * 2)
+    values = [value for points in lines.values() for _, value in points]
+    if along == "processes":
+        axes.set_ylim(0, max(values) * 1.1)
+    else:
+        axes.set_yscale("log")
+        axes.set_ylim(min(values) / 2, max(values) * 2)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
     axes.set_xlabel(along)
     axes.set_ylabel(title)

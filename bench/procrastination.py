@@ -4,6 +4,7 @@ import asyncio
 import json
 from datetime import UTC, datetime
 from functools import cache
+from typing import Any
 
 import procrastinate
 import psycopg
@@ -103,7 +104,7 @@ async def planned(uri: str, number: int, group: int) -> Values:
     opened = app(uri)
     async with opened.open_async():
         later = opened.configure_task("bench:send", queue="messages", schedule_at=IN_LIFE)
-        given = {"chat_id": FIRST_CHAT, "text": QUESTION}
+        given: dict[str, Any] = {"chat_id": FIRST_CHAT, "text": QUESTION}
         watch = Stopwatch()
         for _ in range(0, number, group):
             if group == 1:

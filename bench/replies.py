@@ -151,7 +151,7 @@ async def _even(world: World) -> Measurement:
             ],
         ),
         ("p50_ms", "max_ms", "answered_share", "cpu_ms", "loop_p99_ms", "loop_max_ms"),
-        note=f"Answers are waited for until {_LATE_SECONDS} s after the last tap; whoever has none then counts with that.",
+        note=f"Answers are waited for until {_LATE_SECONDS} s after the last tap; who has none then counts with that.",
     )
 
 
