@@ -6,13 +6,12 @@ import sqlite3
 import statistics
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from bench.contender import ContenderFailed, Values
-from bot.adapters.clock import SystemClock
 
 LIBRARIES = (
     "python-telegram-bot", "httpx", "aiohttp", "uvloop", "APScheduler", "SQLAlchemy", "sqlmodel", "psycopg",
@@ -198,11 +197,18 @@ def _shown(key: str, value: float | None) -> str:
     return form.replace(",.0f", ".2f" if is_small else ",.0f").format(value)
 
 
-def as_table(measurement: Measurement) -> str:
+def as_table(measurement: Measurement, taken: str) -> str:
     """Give a measurement as Markdown: its table, then its aims."""
     main = measurement.main
     heads = ["", COLUMNS[main][0], "least – most", "ours is better by", *(COLUMNS[key][0] for key in measurement.more)]
-    lines = [f"### {measurement.title}", "", _line(heads), _line(["---", *["---:"] * (len(heads) - 1)])]
+    lines = [
+        f"### {measurement.title}",
+        "",
+        f"*{taken}*",
+        "",
+        _line(heads),
+        _line(["---", *["---:"] * (len(heads) - 1)]),
+    ]
     ours = measurement.ours
     for each in measurement.figures:
         name = {"ours": f"**{each.contender}**", "peer": each.contender, "limit": f"limit: {each.contender}"}[each.role]
@@ -243,19 +249,12 @@ def _better(ours: Figure | None, other: Figure, key: str) -> str:
     return f"{by:,.0f} ×" if by >= 20 else f"{by:.2f} ×"  # noqa: PLR2004 - from there on hundredths say nothing
 
 
-def as_json(measurements: Sequence[Measurement], about: Mapping[str, str], sizes: Sizes) -> dict[str, Any]:
-    """Give everything that was measured, raw."""
-    return {"about": dict(about), "sizes": asdict(sizes), "measurements": [asdict(each) for each in measurements]}
-
-
 def machine() -> dict[str, str]:
     """Give what the figures depend on: processor, memory, versions."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
-        "date": f"{SystemClock().now():%Y-%m-%d %H:%M} UTC",
         "cores": f"{os.cpu_count()} × {_processor()}",
         "memory": f"{memory:.0f} GiB",
-        "load at the end": f"{os.getloadavg()[0]:.1f}",
         "system": f"{platform.system()} {platform.release()}",
         "Python": platform.python_version(),
         "SQLite": f"{sqlite3.sqlite_version}, in a file, WAL, synchronous FULL",

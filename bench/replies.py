@@ -19,11 +19,14 @@ from bench.contender import Contender, Values, run
 from bench.figures import Measurement, Runner, alternate, ratio
 from bench.server import FIRST_CHAT, QUESTION, ServerProcess
 from bench.shop import ASKED, TAP, Looker, ask, running_shop, tidy
-from bench.watching import Stopwatch, window
+from bench.watching import Stopwatch, counted, window
 from bench.world import TAP_SECONDS, Builder, World
 
 VERDICTS = "SELECT coalesce(max(id), 0) FROM verdicts"
 GROUP = 100
+_PATIENCE = 60
+"""Seconds in which the first must be done."""
+
 _LATE_SECONDS = 12
 """How long after the last tap answers are waited for."""
 
@@ -224,8 +227,10 @@ async def _as_told(done: Any, seconds: float, total: int | None) -> Values:
 
     say("ready")
     await told()
-    before = done()
-    before = before if isinstance(before, int) else await before
+    before = await counted(done)
+    async with asyncio.timeout(_PATIENCE):
+        while await counted(done) == before:  # noqa: ASYNC110 - only the database can be asked
+            await asyncio.sleep(0.02)
     values = await window(done, seconds=seconds, total=None if total is None else before + total)
     say(values)
     await told()

@@ -88,7 +88,8 @@ async def held_loop() -> AsyncIterator[Values]:
         values["loop_max_ms"] = (late[-1] if late else 0) * 1000
 
 
-async def _counted(count: Count) -> int:
+async def counted(count: Count) -> int:
+    """Count, whether that has to be awaited or not."""
     given = count()
     return await given if inspect.isawaitable(given) else given
 
@@ -99,13 +100,13 @@ async def window(
     """Count what is done within `seconds`, after `warm_up`; it ends early when `total` are done."""
     await asyncio.sleep(warm_up)
     gc.collect()
-    first = await _counted(count)
+    first = await counted(count)
     watch = Stopwatch()
     done = first
     async with held_loop() as held:
         while watch.seconds < seconds and (total is None or done < total):
             await asyncio.sleep(max(0.0, min(look_every, seconds - watch.seconds)))
             if total is not None or watch.seconds >= seconds:
-                done = await _counted(count)
+                done = await counted(count)
         values = watch.values(done - first)
     return {**values, **held}
