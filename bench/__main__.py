@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bench import days, out, planning, plots, postgres, replies, same, start, wakeup
+from bench import days, drawing, out, planning, postgres, replies, same, start, wakeup
 from bench.figures import Figure, Measurement, Sizes, as_table, machine, tell
 from bench.world import Builder, building
 from bot.adapters.clock import SystemClock
@@ -107,7 +107,7 @@ def _keep(name: str, fresh: list[dict[str, Any]]) -> None:
     kept = [each for each in older if each["group"] != name and each["group"] in order] + fresh
     kept.sort(key=lambda each: order.index(each["group"]))
     about = machine()
-    pictures = [f"![{each.stem}](plots/{each.name})\n" for each in plots.draw(kept, PLOTS)]
+    pictures = [f"![{each.stem}](plots/{each.name})\n" for each in drawing.draw(kept, PLOTS)]
     tables = "\n".join([_about(about), "", *pictures, *(each["table"] for each in kept)])
     RESULTS.write_text(f"{before}{BEGIN}\n\n{tables}\n{END}{after}", "utf-8")
     _write(RAW, {"about": about, "measurements": kept})

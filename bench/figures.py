@@ -201,14 +201,8 @@ def as_table(measurement: Measurement, taken: str) -> str:
     """Give a measurement as Markdown: its table, then its aims."""
     main = measurement.main
     heads = ["", COLUMNS[main][0], "least – most", "ours is better by", *(COLUMNS[key][0] for key in measurement.more)]
-    lines = [
-        f"### {measurement.title}",
-        "",
-        f"*{taken}*",
-        "",
-        _line(heads),
-        _line(["---", *["---:"] * (len(heads) - 1)]),
-    ]
+    lines = [f"### {measurement.title}", "", f"*{taken}*", ""]
+    lines += [_line(heads), _line(["---", *["---:"] * (len(heads) - 1)])]
     ours = measurement.ours
     for each in measurement.figures:
         name = {"ours": f"**{each.contender}**", "peer": each.contender, "limit": f"limit: {each.contender}"}[each.role]

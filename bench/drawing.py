@@ -1,6 +1,6 @@
 """The plots: drawn from the raw figures, so that they can be drawn again without measuring anew.
 
-``python -m bench.plots`` draws those of results.json; matplotlib is needed here alone.
+``python -m bench.drawing`` draws those of results.json; matplotlib is needed here alone.
 """
 
 import json
