@@ -12,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check setup fmt lint types imports run doctor migrate lock bench wheel
+.PHONY: help demo test check setup fmt lint types imports run doctor migrate lock faults bench wheel
 
 help: ## list the commands
 	@echo "aftersale: stay with each sale until the customer says that it is complete"
@@ -50,6 +50,9 @@ types: $(READY) ## types (mypy, strict)
 
 imports: $(READY) ## imports run one way (import-linter)
 	@$(VENV)/bin/lint-imports
+
+faults: $(READY) ## let everything go wrong for three minutes, then balance the books
+	@$(PYTHON) -m tests.campaign $(ARGS)
 
 bench: $(BENCH_READY) ## measure it beside its peers (a quarter of an hour; ARGS=--quick: two minutes)
 	@$(BENCH_VENV)/bin/python -m bench $(ARGS)

@@ -21,9 +21,6 @@ import structlog
 Values = dict[str, float]
 """What one run of one contender gave, by name; the names and how they are shown stand in `bench.figures.COLUMNS`."""
 
-OUR_LOOP: Callable[[], asyncio.AbstractEventLoop] | None = None
-"""What makes the event loop of `aftersale run`, where that is not asyncio's own. Peers run as they come."""
-
 _ROOT = Path(__file__).parents[1]
 _PATIENCE_SECONDS = 900
 
@@ -113,6 +110,16 @@ async def told() -> Any:
     return json.loads(line) if line else None
 
 
+def _our_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Give what makes the event loop of `aftersale run`. Peers run as they come: on Python's own."""
+    try:
+        uvloop = import_module("uvloop")
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
 def _main() -> None:
     module, _, function = sys.argv[1].partition(":")
     logging.basicConfig(level=logging.ERROR)
@@ -122,7 +129,7 @@ def _main() -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    with asyncio.Runner(loop_factory=OUR_LOOP if function == "ours" else None) as runner:
+    with asyncio.Runner(loop_factory=_our_loop() if function == "ours" else None) as runner:
         say(runner.run(getattr(import_module(module), function)(**json.loads(sys.argv[2]))))
 
 

@@ -51,9 +51,13 @@ def open_of(uow: UnitOfWork, sale_id: str) -> Case | None:
     return next((case for case in uow.cases_of(sale_id) if case.status != "confirmed"), None)
 
 
+AT_WORK = frozenset({"open", "claimed", "call"})
+"""The states of a case in which people are at it."""
+
+
 def at_work(case: Case | None) -> bool:
     """Tell whether people are at it, so that the bot asks nothing meanwhile."""
-    return case is not None and case.status in ("open", "claimed", "call")
+    return case is not None and case.status in AT_WORK
 
 
 def unsettled(case: Case | None) -> bool:

@@ -165,11 +165,10 @@ def tapped(uow: UnitOfWork, house: House, customer: Customer, data: str, now: da
 
     The button's data is ``a:CONVERSATION:TURN:CHOICE``; whoever taps must own the conversation.
     """
-    try:
-        _, conversation_id, turn, choice = data.split(":")
-        event = Tapped(int(turn), int(choice))
-    except ValueError:
+    read = _read_button(data)
+    if read is None:
         return "this button is not one of ours"
+    conversation_id, event = read
     conversation = uow.conversation(conversation_id)
     if conversation is None:
         return "the conversation of this button is gone"
@@ -177,6 +176,20 @@ def tapped(uow: UnitOfWork, house: House, customer: Customer, data: str, now: da
         return "this button belongs to somebody else"
     _touch(uow, customer, now)
     return advance(uow, house, conversation, event, now)
+
+
+def _read_button(data: str) -> tuple[str, Tapped] | None:
+    try:
+        _, conversation_id, turn, choice = data.split(":")
+        return conversation_id, Tapped(int(turn), int(choice))
+    except ValueError:
+        return None
+
+
+def conversation_of(data: str) -> str | None:
+    """Tell which conversation a button belongs to, by its data alone; None: to none."""
+    read = _read_button(data)
+    return read[0] if read else None
 
 
 def wrote(
@@ -263,7 +276,7 @@ def withdraw(uow: UnitOfWork, house: House, sale: Sale, reason: str, now: dateti
     for message in uow.outgoing_of(sale.id):
         planned = message.state in ("waiting", "held") and message.kind in ("question", "reminder", "notice")
         if planned and message.conversation_id not in about_cases:
-            uow.put_outgoing(replace(message, state="dropped", reason=f"{reason} happened"))
+            uow.drop_outgoing(message, f"{reason} happened")
 
 
 def unreachable(uow: UnitOfWork, house: House, conversation_id: str, reason: str, now: datetime) -> None:
@@ -287,9 +300,11 @@ def advance(uow: UnitOfWork, house: House, conversation: Conversation, event: Ev
         return "the flow version, sale or customer of this conversation cannot be read any more"
     transition = step(flow, conversation.state, event, now)
     ignored = next((each.reason for each in transition.effects if isinstance(each, Ignored)), None)
+    after_it = conversation
     if transition.state != conversation.state:
-        uow.put_conversation(replace(conversation, state=transition.state))
-    carrier = _Carrier(uow, house, flow, sale, customer, replace(conversation, state=transition.state), event, now)
+        after_it = replace(conversation, state=transition.state)
+        uow.put_conversation(after_it)
+    carrier = _Carrier(uow, house, flow, sale, customer, after_it, event, now)
     for effect in transition.effects:
         carrier.carry_out(effect)
     was, now_is = conversation.state.status, transition.state.status
@@ -425,10 +440,8 @@ class _Carrier:
     def _asked_with(self, turn: int) -> list[Outgoing]:
         return [
             message
-            for message in self.uow.outgoing_of(self.sale.id)
-            if message.conversation_id == self.conversation.id
-            and message.turn == turn
-            and message.kind in ("question", "reminder")
+            for message in self.uow.asks_of(self.sale.id)
+            if message.conversation_id == self.conversation.id and message.turn == turn
         ]
 
     def _close(self, effect: CloseQuestion) -> None:
@@ -439,7 +452,7 @@ class _Carrier:
             label = render(ask.choices[effect.choice].label, languages_for(self.house, self.customer), self._context())
         for message in self._asked_with(effect.turn):
             if message.state in ("waiting", "held"):
-                self.uow.put_outgoing(replace(message, state="dropped", reason="the question is closed"))
+                self.uow.drop_outgoing(message, "the question is closed")
             elif message.external and "buttons" in message.body:
                 text = f"{message.body['text']}\n\n➜ {label}" if label else None
                 self._write("edit", text or "", message_id=int(message.external)) if text else self._take_away(message)

@@ -1,12 +1,14 @@
-"""Use case: handle what came in, one committed inbox row at a time, whoever sent it.
+"""Use case: handle what came in, whoever sent it: committed rows of the inbox, many in one transaction.
 
 The adapters' translators turn a row's raw payload into an event in this product's words; here it finds its use case.
 A row that cannot be handled stays visible with its error and blocks no other.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TypeAlias
 
 from bot import cases, conversations, sales
 from bot.errors import FollowUpError
@@ -28,7 +30,7 @@ from bot.ports.inbound import (
     NotForUs,
     Reacted,
 )
-from bot.ports.orders import parse_order_event
+from bot.ports.orders import OrderEvent, parse_order_event
 from bot.ports.records import Customer, Incoming, Json, Sale
 from bot.ports.store import UnitOfWork
 
@@ -51,43 +53,79 @@ class Translators:
     slack: Callable[[Json], DeskEvent]
 
 
-def handle(uow: UnitOfWork, house: House, translators: Translators, item: Incoming, now: datetime) -> None:
-    """Handle one inbox row and settle it; what raises is undone and leaves the row ``failed`` with its error."""
-    if item.id is None:
-        return
-    try:
-        with uow.savepoint():
-            ignored = _handle(uow, house, translators, item, now)
-    except FollowUpError as error:
-        uow.settle_incoming(item.id, "failed", str(error))
-        return
-    uow.settle_incoming(item.id, "ignored" if ignored else "done", ignored)
+Event: TypeAlias = OrderEvent | ChatEvent | DeskEvent
 
 
-def _handle(uow: UnitOfWork, house: House, translators: Translators, item: Incoming, now: datetime) -> str | None:
+def handle(
+    uow: UnitOfWork,
+    house: House,
+    translators: Translators,
+    items: Sequence[Incoming],
+    now: datetime,
+    *,
+    careful: bool = True,
+) -> None:
+    """Handle rows of the inbox in their order, and settle each.
+
+    Done `careful`, what raises is undone and leaves its row ``failed`` with its error; otherwise it raises, and all is
+    to be done again with care: quicker where nothing spoils.
+    """
+    events: list[tuple[Incoming, Event]] = []
+    for item in items:
+        try:
+            events.append((item, _event(translators, item)))
+        except FollowUpError as error:
+            uow.settle_incoming(item.id or 0, "failed", str(error))
+    _read_ahead(uow, [event for _, event in events])
+    for item, event in events:
+        try:
+            with uow.savepoint() if careful else nullcontext():
+                ignored = _handle(uow, house, event, now)
+        except FollowUpError as error:
+            if not careful:
+                raise
+            uow.settle_incoming(item.id or 0, "failed", str(error))
+        else:
+            uow.settle_incoming(item.id or 0, "ignored" if ignored else "done", ignored)
+
+
+def _event(translators: Translators, item: Incoming) -> Event:
     match item.source:
         case "shop":
-            _order(uow, house, item, now)
-            return None
+            return parse_order_event(item.payload)
         case "telegram":
-            return chat(uow, house, translators.telegram(item.payload), now)
+            return translators.telegram(item.payload)
         case "slack":
-            return _desk(uow, house, translators.slack(item.payload), now)
+            return translators.slack(item.payload)
 
 
-def _order(uow: UnitOfWork, house: House, item: Incoming, now: datetime) -> None:
-    event = parse_order_event(item.payload)
-    sale = sales.record(uow, house, event, now)
-    if event.type in ("order.cancelled", "order.returned"):
-        conversations.withdraw(uow, house, sale, event.type, now)
+def _read_ahead(uow: UnitOfWork, events: Sequence[Event]) -> None:
+    """Read together what will be asked for one by one."""
+    orders = [each.sale for each in events if isinstance(each, OrderEvent)]
+    taps = [each.data for each in events if isinstance(each, ButtonTapped)]
+    chats = {each.chat_id for each in events if not isinstance(each, NotForUs) and hasattr(each, "chat_id")}
+    uow.read_ahead(
+        customers={each.customer.id for each in orders},
+        chats=chats,
+        sales={each.id for each in orders},
+        conversations={of for each in taps if (of := conversations.conversation_of(each)) is not None},
+        is_whole=True,
+    )
 
 
-def _desk(uow: UnitOfWork, house: House, event: DeskEvent, now: datetime) -> str | None:
+def _handle(uow: UnitOfWork, house: House, event: Event, now: datetime) -> str | None:
     match event:
+        case OrderEvent():
+            sale = sales.record(uow, house, event, now)
+            if event.type in ("order.cancelled", "order.returned"):
+                conversations.withdraw(uow, house, sale, event.type, now)
+            return None
         case CaseClaimed() | CaseReplied() | CaseRemedied() | CaseHandedOver():
             return cases.staff(uow, house, event, now)
         case NotForUs():
             return event.reason
+        case _:
+            return chat(uow, house, event, now)
 
 
 def chat(  # noqa: PLR0911 - one way out for each thing that can happen

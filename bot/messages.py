@@ -20,8 +20,8 @@ from bot.ports.channels import Clock, FlowSource
 from bot.ports.records import Customer, LogEntry, Outgoing, OutgoingKind, Promise, Sale
 from bot.ports.store import UnitOfWork
 
-URGENT, ORDINARY, LATER = 0, 5, 8
-"""Priorities in the outbox: answers and staff before questions before reminders."""
+URGENT, TIDYING, ORDINARY, LATER = 0, 1, 5, 8
+"""Priorities in the outbox: answers and staff before edits of what stands there, before questions, before reminders."""
 
 
 @dataclass(slots=True)
@@ -147,7 +147,7 @@ def write_to(  # noqa: PLR0913 - a row of the outbox is made of all of this
     key: str | None = None,
     buttons: Sequence[tuple[str, str]] = (),
     purpose: str | None = None,
-    priority: int = URGENT,
+    priority: int | None = None,
     expires_at: datetime | None = None,
     sale_id: str | None = None,
     conversation_id: str | None = None,
@@ -155,7 +155,12 @@ def write_to(  # noqa: PLR0913 - a row of the outbox is made of all of this
     turn: int | None = None,
     **body: Any,
 ) -> None:
-    """Put a message to a customer into the outbox. `buttons` are pairs of label and data, one to a row."""
+    """Put a message to a customer into the outbox. `buttons` are pairs of label and data, one to a row.
+
+    Without a `priority` it is urgent; an edit comes after what is to be said, for which the customer waits.
+    """
+    if priority is None:
+        priority = TIDYING if kind == "edit" else URGENT
     if customer.chat_id is None and "chat_id" not in body:
         return
     content: dict[str, Any] = {"chat_id": customer.chat_id, "text": text, **body}
@@ -199,6 +204,22 @@ def tell_desk(
             sale_id=case.sale_id,
             customer_id=case.customer_id,
             case_id=case.id,
+        )
+    )
+
+
+def tell_operator(uow: UnitOfWork, house: House, key: str, text: str, now: datetime) -> None:
+    """Put something for whoever runs the program into the outbox; the same `key` again changes nothing."""
+    uow.send(
+        Outgoing(
+            key=key,
+            channel="slack",
+            lane="operator",
+            kind="alarm",
+            body={"channel": house.shop.alarm_channel, "text": text},
+            not_before=now,
+            created_at=now,
+            priority=URGENT,
         )
     )
 

@@ -1,7 +1,8 @@
 """Conversations, verdicts, pinned flows, cases, the log and the program's own notes, within a transaction."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import bindparam, select, update
 
@@ -31,16 +32,12 @@ _LOG = metadata.tables["log"]
 _SALES = metadata.tables["sales"]
 _NOTES = metadata.tables["notes"]
 
-_CONVERSATION = locked(sought(_CONVERSATIONS.c.id))
 _CONVERSATIONS_AMONG = locked(sought_among(_CONVERSATIONS.c.id).order_by(_CONVERSATIONS.c.id))
-_CONVERSATION_BY_KEY = sought(_CONVERSATIONS.c.key)
-_CONVERSATIONS_OF = locked(
-    sought(_CONVERSATIONS.c.sale_id).order_by(_CONVERSATIONS.c.started_at.desc(), _CONVERSATIONS.c.id.desc())
-)
+_CONVERSATIONS_BY_KEY = sought_among(_CONVERSATIONS.c.key)
+_CONVERSATIONS_OF_AMONG = locked(sought_among(_CONVERSATIONS.c.sale_id).order_by(_CONVERSATIONS.c.id))
 _VERDICTS_OF = sought(_VERDICTS.c.sale_id).order_by(_VERDICTS.c.id)
 _CASE = locked(sought(_CASES.c.id))
-_CASES_OF = locked(sought(_CASES.c.sale_id).order_by(_CASES.c.opened_at.desc(), _CASES.c.id.desc()))
-_CASES_AMONG = locked(sought_among(_CASES.c.sale_id).order_by(_CASES.c.opened_at.desc(), _CASES.c.id.desc()))
+_CASES_OF_AMONG = locked(sought_among(_CASES.c.sale_id).order_by(_CASES.c.id))
 _LIVE_POST = sought(_POSTS.c.case_id).where(_POSTS.c.live)
 _CUSTOMER_OF = select(_SALES.c.customer_id).where(_SALES.c.id == bindparam("sought")).scalar_subquery()
 _STORY_OF = (
@@ -55,32 +52,60 @@ _NOTE = sought(_NOTES.c.key)
 class ConversationStatements(Statements):
     """Implements the part of `bot.ports.store.UnitOfWork` that is about what was said, and what is done about it."""
 
+    # conversations
+
     def conversation(self, conversation_id: str) -> Conversation | None:
         """Give the conversation."""
-        known = self._known.conversations
-        if conversation_id not in known and (row := self._one(_CONVERSATION, sought=conversation_id)):
-            known[conversation_id] = conversation_from(row)
-        return known.get(conversation_id)
+        self.read_conversations([conversation_id])
+        return self._known.conversations[conversation_id]
 
     def conversation_by_key(self, key: str) -> Conversation | None:
         """Give the conversation with this start key."""
-        row = self._one(_CONVERSATION_BY_KEY, sought=key)
-        return conversation_from(row) if row else None
+        self.read_conversation_keys([key])
+        found = self._known.conversation_keys[key]
+        return self._known.conversations[found] if found is not None else None
 
     def conversations_of(self, sale_id: str) -> list[Conversation]:
         """Give all conversations of a sale, newest first."""
-        return [conversation_from(row) for row in self._all(_CONVERSATIONS_OF, sought=sale_id)]
+        self.read_conversations_of([sale_id])
+        found = [self._known.conversations[each] for each in self._known.conversations_of[sale_id]]
+        return sorted((each for each in found if each is not None), key=_begun, reverse=True)
 
-    def read_conversations(self, conversation_ids: Iterable[str]) -> None:
+    def read_conversations(self, conversation_ids: Collection[str]) -> None:
         """Read those that are not known yet, all in one statement."""
         if missing := set(conversation_ids) - self._known.conversations.keys():
-            for row in self._all(_CONVERSATIONS_AMONG, sought=sorted(missing)):
-                self._known.conversations[row["id"]] = conversation_from(row)
+            self._known.conversations.update(dict.fromkeys(missing))
+            self._take_conversations(_CONVERSATIONS_AMONG, missing)
+
+    def read_conversation_keys(self, keys: Collection[str]) -> None:
+        """Look which of these start keys have a conversation, all in one statement."""
+        if missing := set(keys) - self._known.conversation_keys.keys():
+            self._known.conversation_keys.update(dict.fromkeys(missing))
+            self._take_conversations(_CONVERSATIONS_BY_KEY, missing)
+
+    def read_conversations_of(self, sale_ids: Collection[str]) -> None:
+        """Read all of those sales whose conversations are not known yet, all in one statement."""
+        if missing := set(sale_ids) - self._known.conversations_of.keys():
+            self._known.conversations_of.update({each: set() for each in missing})
+            self._take_conversations(_CONVERSATIONS_OF_AMONG, missing)
+
+    def _take_conversations(self, query: Any, among: set[str]) -> None:
+        for row in self._all(query, sought=sorted(among)):
+            # What was put here already is newer than what is stored.
+            self._know_conversation(self._known.conversations.get(row["id"]) or conversation_from(row))
+
+    def _know_conversation(self, conversation: Conversation) -> None:
+        self._known.conversations[conversation.id] = conversation
+        self._known.conversation_keys[conversation.key] = conversation.id
+        if (of_sale := self._known.conversations_of.get(conversation.sale_id)) is not None:
+            of_sale.add(conversation.id)
 
     def put_conversation(self, conversation: Conversation) -> None:
         """Store the conversation."""
-        self._upsert(_CONVERSATIONS, conversation_values(conversation))
-        self._known.conversations[conversation.id] = conversation
+        self._upsert(_CONVERSATIONS, conversation_values(conversation), conversation.id)
+        self._know_conversation(conversation)
+
+    # verdicts and flows
 
     def add_verdict(self, verdict: Verdict) -> None:
         """Append what the customer said."""
@@ -102,13 +127,18 @@ class ConversationStatements(Statements):
 
     def put_flow(self, flow: str, version: str, source: str, now: datetime) -> None:
         """Keep a version for ever; keeping it again changes nothing."""
-        row = {"flow": flow, "version": version, "source": source, "created_at": now}
-        self._add_once(_FLOW_VERSIONS, row, "flow", "version")
+        if (flow, version) not in self._known.flows:
+            self._known.flows.add((flow, version))
+            row = {"flow": flow, "version": version, "source": source, "created_at": now}
+            self._add_once(_FLOW_VERSIONS, row, "flow", "version")
+
+    # cases
 
     def case(self, case_id: str) -> Case | None:
         """Give the case."""
-        row = self._one(_CASE, sought=case_id)
-        return case_from(row) if row else None
+        if case_id not in self._known.cases and (row := self._one(_CASE, sought=case_id)):
+            self._known.cases[case_id] = case_from(row)
+        return self._known.cases.get(case_id)
 
     def sale_of_case(self, case_id: str) -> str | None:
         """Give whose case it is, without a lock: so that the customer can be locked first."""
@@ -117,23 +147,25 @@ class ConversationStatements(Statements):
 
     def cases_of(self, sale_id: str) -> list[Case]:
         """Give the cases of a sale, newest first."""
-        known = self._known.cases_of
-        if sale_id not in known:
-            known[sale_id] = [case_from(row) for row in self._all(_CASES_OF, sought=sale_id)]
-        return list(known[sale_id])
+        self.read_cases_of([sale_id])
+        found = (self._known.cases[each] for each in self._known.cases_of[sale_id])
+        return sorted(found, key=lambda each: (each.opened_at, each.id), reverse=True)
 
-    def read_cases_of(self, sale_ids: Iterable[str]) -> None:
+    def read_cases_of(self, sale_ids: Collection[str]) -> None:
         """Read the cases of those sales whose cases are not known yet, all in one statement."""
         if missing := set(sale_ids) - self._known.cases_of.keys():
-            found: dict[str, list[Case]] = {sale_id: [] for sale_id in missing}
-            for row in self._all(_CASES_AMONG, sought=sorted(missing)):
-                found[row["sale_id"]].append(case_from(row))
-            self._known.cases_of |= found
+            self._known.cases_of.update({each: set() for each in missing})
+            for row in self._all(_CASES_OF_AMONG, sought=sorted(missing)):
+                if row["id"] not in self._known.cases:
+                    self._known.cases[row["id"]] = case_from(row)
+                self._known.cases_of[row["sale_id"]].add(row["id"])
 
     def put_case(self, case: Case) -> None:
         """Store the case."""
-        self._upsert(_CASES, case_values(case))
-        self._known.cases_of.pop(case.sale_id, None)
+        self._upsert(_CASES, case_values(case), case.id)
+        self._known.cases[case.id] = case
+        if (of_sale := self._known.cases_of.get(case.sale_id)) is not None:
+            of_sale.add(case.id)
 
     def post_of(self, case_id: str) -> Post | None:
         """Give the live card of a case."""
@@ -144,7 +176,9 @@ class ConversationStatements(Statements):
         """Store where the card stands; older posts of the case are no longer live."""
         if post.live:
             self._connection.execute(update(_POSTS).where(_POSTS.c.case_id == post.case_id).values(live=False))
-        self._upsert(_POSTS, post_values(post))
+        self._upsert(_POSTS, post_values(post), (post.case_id, post.channel, post.ts))
+
+    # the log and the program's own notes
 
     def log(self, entry: LogEntry) -> None:
         """Append to the log."""
@@ -159,6 +193,16 @@ class ConversationStatements(Statements):
         row = self._one(_NOTE, sought=key)
         return row["value"] if row else None
 
+    def hold_note(self, key: str) -> str | None:
+        """Give a small value that is about to change, kept from other programs until the transaction ends."""
+        self._add_once(_NOTES, {"key": key, "value": ""}, "key")
+        row = self._one(_NOTE.with_for_update(), sought=key)
+        return (row["value"] or None) if row else None
+
     def put_note(self, key: str, value: str) -> None:
         """Remember a small value."""
-        self._upsert(_NOTES, {"key": key, "value": value})
+        self._upsert(_NOTES, {"key": key, "value": value}, key)
+
+
+def _begun(conversation: Conversation) -> tuple[datetime, str]:
+    return conversation.started_at, conversation.id

@@ -6,6 +6,7 @@ What a transaction is stands in `storage.unit_of_work`, how the schema comes to 
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -13,17 +14,18 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from psycopg.adapt import Buffer
-from psycopg.types.string import StrDumper
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool, StaticPool
 
 from bot.errors import ConfigurationError
+from storage.compatibility import program_name
 from storage.duties import Duties, alone_on
 from storage.reports import SqlReports
-from storage.schema import SchemaState, schema_state, silent, upgrade
+from storage.schema import SchemaState, migration_settings, revisions, schema_state, silent, takes_away, upgrade
 from storage.unit_of_work import SqlUnitOfWork, in_transaction
 
 T = TypeVar("T")
@@ -32,6 +34,8 @@ POSTGRESQL_WORKERS = 8
 _READERS = 4
 _LOCK_TIMEOUT = timedelta(seconds=10)
 _CONNECT_TIMEOUT = timedelta(seconds=10)
+_MIGRATION_ATTEMPTS = 5
+_MIGRATION_PAUSE = timedelta(seconds=1)
 _VARIABLE = "DATABASE_URL"
 _FORMS = "write sqlite:///aftersale.db, or postgresql://user:password@host/name"
 
@@ -39,12 +43,13 @@ _FORMS = "write sqlite:///aftersale.db, or postgresql://user:password@host/name"
 class SqlDatabase:
     """Implements `bot.ports.store.Database` on SQLite and PostgreSQL."""
 
-    def __init__(self, engine: Engine, readers: Engine | None, *, workers: int) -> None:
+    def __init__(self, engine: Engine, readers: Engine | None, *, workers: int, duties: Duties) -> None:
         """Write through `engine` in `workers` threads; read through `readers`, or, if None, as if it were a write."""
         self._engine = engine
         self._readers = readers
         self._executor = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="storage")
-        self.duties = Duties(engine)
+        self.duties = duties
+        self._ears: list[Any] = []
 
     def reserved(self) -> AbstractContextManager[None]:
         """Keep other programs off a database on which only one may work (a SQLite file), while the block lasts.
@@ -82,12 +87,25 @@ class SqlDatabase:
         """Ask one or more read-only questions from async code, without holding up the loop."""
         return await asyncio.to_thread(question, self.reports())
 
+    def listen(self, heard: Callable[[], None]) -> None:
+        """Have `heard` called, from a thread of storage, whenever another program put something into inbox or outbox.
+
+        Signals may be missed, and mean no more than that it is worth looking. On SQLite there is no other program.
+        """
+        if not self.is_alone:
+            from storage.signals import Ear  # noqa: PLC0415 - as below: the driver is for PostgreSQL alone
+
+            location = self._engine.url
+            self._ears.append(Ear(_postgresql(location, poolclass=NullPool), heard))
+
     def schema_state(self) -> SchemaState:
-        """Say whether the schema is ``empty``, ``old``, ``current`` or ``newer`` than this program."""
+        """Say whether the schema is ``empty``, ``old``, ``current``, ``ahead`` (but usable), or ``newer``."""
         return self._read(schema_state)
 
     def close(self) -> None:
         """Finish what is running, then give up connections and threads. Closing twice is harmless."""
+        while self._ears:
+            self._ears.pop().close()
         self._executor.shutdown(wait=True)
         self.duties.drop_all()
         self._engine.dispose()
@@ -127,39 +145,72 @@ def open_database(url: str, *, workers: int = POSTGRESQL_WORKERS) -> SqlDatabase
         if location.get_backend_name() == "postgresql":
             engine = _postgresql(location, pool_size=workers, max_overflow=_READERS, pool_pre_ping=True)
             readers: Engine | None = engine.execution_options(postgresql_readonly=True)
+            duties = Duties(_postgresql(location, poolclass=NullPool))
         else:
             engine, readers = _sqlite(location)
-            workers = 1
+            workers, duties = 1, Duties(None)
         with engine.connect() as connection:
             if location.get_backend_name() == "sqlite" and is_in_memory(location):
                 upgrade(connection)
-        return SqlDatabase(engine, readers, workers=workers)
+        return SqlDatabase(engine, readers, workers=workers, duties=duties)
 
 
-def migrate(url: str, progress: Callable[[str], None] = silent) -> None:
+def migrate(url: str, progress: Callable[[str], None] = silent, settings: Config | None = None) -> None:
     """Bring the schema at `url` to what this program needs; does nothing where it is so already.
 
-    All of it is one transaction, on SQLite and PostgreSQL alike: if a step fails, nothing is changed.
+    All of it is one transaction, on SQLite and PostgreSQL alike: if a step fails, nothing is changed. On PostgreSQL it
+    keeps no running program waiting for long: a table that stays in use is given up after two seconds, and tried again.
 
     Args:
         url: as for `open_database`; a file that does not exist is made.
         progress: is told one line for each step.
+        settings: which revisions there are; by default this program's own.
 
     Raises:
-        ConfigurationError: nothing answers there, the schema is newer than this program, or a step failed.
+        ConfigurationError: nothing answers there, the schema is newer than this program, an older program that could
+            not go on is running, or a step failed.
     """
     location = parse_url(url)
+    settings = settings or migration_settings()
     engine = open_for_migration(location)
     try:
         with _must_answer(location):
             engine.connect().close()
-        with engine.connect() as connection:
-            upgrade(connection, progress)
+        with _alone_if_needed(engine, location, settings):
+            _upgrade(engine, progress, settings)
     except DatabaseError as error:
         problem = f"the schema could not be brought up to date, nothing was changed: {_reason(error)}"
         raise ConfigurationError(_VARIABLE, problem, "stop what else uses the database, or restore a backup") from error
     finally:
         engine.dispose()
+
+
+def _alone_if_needed(engine: Engine, location: URL, settings: Config) -> AbstractContextManager[None]:
+    """On SQLite: keep the program off a file from which a migration takes away what an older one needs."""
+    if location.get_backend_name() != "sqlite" or is_in_memory(location):
+        return nullcontext()
+    with engine.connect() as connection:
+        needed = takes_away(connection, ScriptDirectory.from_config(settings))
+    return alone_on(Path(str(location.database))) if needed else nullcontext()
+
+
+def _upgrade(engine: Engine, progress: Callable[[str], None], settings: Config) -> None:
+    for left in range(_MIGRATION_ATTEMPTS - 1, -1, -1):
+        try:
+            with engine.connect() as connection:
+                upgrade(connection, progress, settings=settings)
+        except OperationalError as error:
+            # Source: https://www.postgresql.org/docs/current/errcodes-appendix.html (55P03; read 2026-11-25)
+            if getattr(error.orig, "sqlstate", None) != "55P03":
+                raise
+            if not left:
+                problem = "the schema was not changed, because a table that it concerns stayed in use"
+                mend = "end what holds it (a long report, pg_dump), then migrate again; what runs may go on running"
+                raise ConfigurationError(_VARIABLE, problem, mend) from error
+            progress("A table is in use; trying again.")
+            time.sleep(_MIGRATION_PAUSE.total_seconds())
+        else:
+            return
 
 
 def parse_url(url: str) -> URL:
@@ -221,30 +272,50 @@ def _reason(error: DatabaseError) -> str:
 
 # PostgreSQL -------------------------------------------------------------------------------------------------------
 
+_KEEP_ALIVE = {
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""A cut network is noticed within some ten seconds, where the system's own setting is two hours.
 
-class _StorableText(StrDumper):
-    """Writes text to PostgreSQL; what it cannot store (NUL, half a surrogate pair) becomes the replacement character.
+Source: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-KEEPALIVES (read 2026-11-25).
+"""
 
-    Nobody types these, but they arrive in what shops and phones send, and one of them shall not keep a message from
-    being stored. Source: https://www.postgresql.org/docs/current/datatype-character.html
-    """
+_KEEP_ALIVE_THERE = (
+    "SELECT set_config('tcp_keepalives_idle', '5', false), set_config('tcp_keepalives_interval', '2', false),"
+    " set_config('tcp_keepalives_count', '3', false), set_config('tcp_user_timeout', '10000', false),"
+    " set_config('idle_in_transaction_session_timeout', '30s', false)"
+)
+"""The same for the server's side: it gives up the locks of a program that is cut off, and its duties, as soon.
 
-    def dump(self, obj: str) -> Buffer | None:
-        if not obj.isascii() or "\x00" in obj:
-            obj = obj.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\x00", "\ufffd")
-        return super().dump(obj)
+A transaction here is one plain function; one that stands still for half a minute has nobody behind it any more.
+By statement, not as `options` of the connection: poolers between here and the server refuse those.
+
+Source: https://www.postgresql.org/docs/current/runtime-config-connection.html (read 2026-11-25).
+"""
 
 
 def _postgresql(location: URL, **pool: Any) -> Engine:
     if "connect_timeout" not in location.query:
         location = location.update_query_dict({"connect_timeout": str(int(_CONNECT_TIMEOUT.total_seconds()))})
-    if "application_name" not in location.query:
-        location = location.update_query_dict({"application_name": "aftersale"})
+    name = str(location.query.get("application_name", "aftersale"))
+    location = location.update_query_dict({"application_name": program_name(revisions().get_current_head(), name)})
+    location = location.update_query_dict(
+        {name: str(n) for name, n in _KEEP_ALIVE.items() if name not in location.query}
+    )
     engine = create_engine(location, isolation_level="READ COMMITTED", **pool)
 
     @event.listens_for(engine, "connect")
-    def _take_any_text(connection: Any, _record: Any) -> None:
-        connection.adapters.register_dumper(str, _StorableText)
+    def _begin(connection: Any, _record: Any) -> None:
+        from storage.postgresql_text import StorableText  # noqa: PLC0415 - a shop on SQLite need not load the driver
+
+        connection.adapters.register_dumper(str, StorableText)
+        connection.autocommit = True  # outside of any transaction, so that it stays whatever becomes of the first
+        connection.execute(_KEEP_ALIVE_THERE)
+        connection.autocommit = False
 
     return engine
 

@@ -1,6 +1,7 @@
 """Moments: what is due at a time, within a transaction."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -34,6 +35,28 @@ def _planning(statement: sqlite.Insert | postgresql.Insert) -> sqlite.Insert | p
 _PLAN = {"sqlite": _planning(sqlite.insert(_MOMENTS)), "postgresql": _planning(postgresql.insert(_MOMENTS))}
 
 
+# Both are found by their sale, and a statement for many rows can have no words written into it (`is_any`).
+_HELD_MOMENT = (_MOMENTS.c.sale_id == bindparam("of_sale")) & (_MOMENTS.c.state == "held")
+_AT = bindparam("at", type_=_MOMENTS.c.due_at.type)
+_RELEASE_MOMENTS = (
+    update(_MOMENTS)
+    .where(_HELD_MOMENT)
+    .values(
+        state="planned",
+        reason=None,
+        due_at=case(
+            (_MOMENTS.c.due_at < bindparam("at", type_=_MOMENTS.c.due_at.type), bindparam("at")),
+            else_=_MOMENTS.c.due_at,
+        ),
+    )
+)
+_RELEASE_MESSAGES = (
+    update(_OUTBOX)
+    .where((_OUTBOX.c.sale_id == bindparam("of_sale")) & (_OUTBOX.c.state == "held"))
+    .values(state="waiting", reason=None)
+)
+
+
 @cache
 def _drop(named: tuple[str, ...], kinds: tuple[str, ...] | None) -> Update:
     """Give the statement that drops what is open of whom the parameters in `named` (``of_`` and a column) name."""
@@ -50,7 +73,7 @@ class MomentStatements(Statements):
 
     def plan(self, moment: Moment) -> None:
         """Plan a moment. The same key again: brought forward if earlier and still planned or held; else nothing."""
-        self._write(_MOMENTS, _PLAN[self._dialect], moment_values(moment))
+        self._write(_MOMENTS, _PLAN[self._dialect], moment_values(moment), moment.sale_id)
 
     def moments_of(self, sale_id: str) -> list[Moment]:
         """Give all moments of a sale by their time."""
@@ -60,14 +83,16 @@ class MomentStatements(Statements):
         """Give planned moments that are due, oldest first; on PostgreSQL locked, those locked by others left out."""
         due = select(_MOMENTS).where(_PLANNED, _MOMENTS.c.due_at <= now)
         oldest = due.order_by(_MOMENTS.c.due_at, _MOMENTS.c.id).limit(limit)
-        return [moment_from(row) for row in self._all(oldest.with_for_update(skip_locked=True))]
+        found = [moment_from(row) for row in self._all(oldest.with_for_update(skip_locked=True))]
+        self._known.sale_of_moment.update({each.id: each.sale_id for each in found if each.id is not None})
+        return found
 
     def settle(self, moment_id: int, state: str, reason: str | None = None, due_at: datetime | None = None) -> None:
         """Set what became of a moment; with `due_at` it is planned anew for then."""
         values: dict[str, Any] = {"state": state, "reason": reason}
         if due_at is not None:
             values["due_at"] = due_at
-        self._write(_MOMENTS, _THIS_MOMENT, {"this": moment_id, **values})
+        self._write(_MOMENTS, _THIS_MOMENT, {"this": moment_id, **values}, self._known.sale_of_moment.get(moment_id))
 
     def drop_moments(
         self,
@@ -87,15 +112,19 @@ class MomentStatements(Statements):
         owners = {"of_conversation_id": conversation_id, "of_case_id": case_id}
         named = {name: owner for name, owner in owners.items() if owner is not None}
         statement = _drop(tuple(named), None if kinds is None else tuple(kinds))
-        self._write(_MOMENTS, statement, {"why": reason, **named})
+        self._write(_MOMENTS, statement, {"why": reason, **named}, self._sale_of(conversation_id, case_id))
+
+    def _sale_of(self, conversation_id: str | None, case_id: str | None) -> str | None:
+        """Tell whose moments these are, where it is known here."""
+        owner = self._known.conversations.get(conversation_id or "") or self._known.cases.get(case_id or "")
+        return owner.sale_id if owner is not None else None
 
     def release_held(self, sale_id: str, now: datetime) -> None:
         """Plan held moments of a sale anew (due now, if past), because something changed; held messages wait again."""
-        due_at = case((_MOMENTS.c.due_at < now, now), else_=_MOMENTS.c.due_at)
-        held = update(_MOMENTS).where(_MOMENTS.c.sale_id == sale_id, is_any(_MOMENTS.c.state, "held"))
-        self._connection.execute(held.values(state="planned", reason=None, due_at=due_at))
-        messages = update(_OUTBOX).where(_OUTBOX.c.sale_id == sale_id, is_any(_OUTBOX.c.state, "held"))
-        self._connection.execute(messages.values(state="waiting", reason=None))
+        self._write(_MOMENTS, _RELEASE_MOMENTS, {"of_sale": sale_id, "at": now}, sale_id)
+        self._write(_OUTBOX, _RELEASE_MESSAGES, {"of_sale": sale_id}, sale_id)
+        if (known := self._known.asks_of.get(sale_id)) is not None:
+            known[:] = [replace(each, state="waiting", reason=None) if each.state == "held" else each for each in known]
 
     def next_moment_at(self) -> datetime | None:
         """Give when the next planned moment is due."""

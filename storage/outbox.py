@@ -1,14 +1,15 @@
 """The outbox: messages on their way, who is sending them, and what became of them, within a transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, or_, select, update
 
 from bot.ports.records import Outgoing
 from storage.mapping import outgoing_from, outgoing_values
-from storage.statements import LOOK_AHEAD, OUTBOX_LANES, Statements, is_any, sought
+from storage.statements import LOOK_AHEAD, OUTBOX_LANES, Statements, is_any, sought, sought_among
 from storage.tables import metadata
 
 _OUTBOX = metadata.tables["outbox"]
@@ -33,7 +34,7 @@ _BEHIND_A_REPEAT = and_(
         _EARLIER.c.id < _OUTBOX.c.id,
     ),
 )
-_MAY_GO: ColumnElement[bool] = and_(_WAITING, ~_BEING_SENT, ~_NOT_FIRST_OF_CASE, ~_BEHIND_A_REPEAT)
+MAY_GO: ColumnElement[bool] = and_(_WAITING, ~_BEING_SENT, ~_NOT_FIRST_OF_CASE, ~_BEHIND_A_REPEAT)
 """It waits, and nothing of its lane is on its way; in the lane of a case nothing earlier waits, and what is said to a
 customer does not overtake what was said before and has to be tried again."""
 
@@ -42,6 +43,16 @@ _CHANNELS = ("telegram", "slack")
 _MESSAGE = sought(_OUTBOX.c.id)
 _MESSAGES_OF = sought(_OUTBOX.c.sale_id).order_by(_OUTBOX.c.id)
 _THIS_MESSAGE = update(_OUTBOX).where(_OUTBOX.c.id == bindparam("this"))
+_ASKS_OF_AMONG = (
+    sought_among(_OUTBOX.c.sale_id)
+    .where(or_(_OUTBOX.c.kind == "question", _OUTBOX.c.kind == "reminder"))
+    .order_by(_OUTBOX.c.id)
+)
+_DROP = (
+    update(_OUTBOX)
+    .where((_OUTBOX.c.id == bindparam("this")) & or_(_OUTBOX.c.state == "waiting", _OUTBOX.c.state == "held"))
+    .values(state="dropped", reason=bindparam("why"))
+)
 
 
 def _ordered(query: Select[Any]) -> Select[Any]:
@@ -53,7 +64,10 @@ class OutboxStatements(Statements):
 
     def send(self, message: Outgoing) -> None:
         """Put a message into the outbox; the same key again changes nothing."""
-        self._add_once(_OUTBOX, outgoing_values(message), "key")
+        self._add_once(_OUTBOX, outgoing_values(message), "key", about=message.sale_id or message.lane)
+        self.has_news = True
+        if message.kind in ("question", "reminder"):
+            self._known.asks_of.pop(message.sale_id or "", None)
 
     def due_outgoing(self, now: datetime, limit: int, channel: str | None = None) -> list[Outgoing]:
         """Give messages that wait and may go now, by priority and age, for this process to claim.
@@ -64,19 +78,19 @@ class OutboxStatements(Statements):
         first unsettled message is given, so that a thread keeps its order. On PostgreSQL the lanes are locked until the
         transaction ends, and those that others hold are left out.
         """
-        looked_at = self._due(now, limit * LOOK_AHEAD if self._has_row_locks else limit, channel)
+        looked_at = self.due_lanes(now, limit * LOOK_AHEAD if self._has_row_locks else limit, channel)
         own = self._own_lanes([lane for _, lane in looked_at], OUTBOX_LANES, enough=limit)
         ids = [message_id for message_id, lane in looked_at if lane in own][:limit]
         # Asked again now that the lanes are ours: their last holders may have claimed or settled some.
-        still = _ordered(select(_OUTBOX).where(_OUTBOX.c.id.in_(ids), _MAY_GO))
+        still = _ordered(select(_OUTBOX).where(_OUTBOX.c.id.in_(ids), MAY_GO))
         return [outgoing_from(row) for row in self._all(still.with_for_update(of=_OUTBOX, skip_locked=True))]
 
-    def _due(self, now: datetime, limit: int, channel: str | None) -> list[tuple[int, str]]:
+    def due_lanes(self, now: datetime, limit: int, channel: str | None) -> list[tuple[int, str]]:
         """Give id and lane of what may go now. One look per priority: each is a straight walk along the index."""
         due: list[tuple[int, str]] = []
-        for one, priority in self._priorities(channel):
+        for one, priority in self.waiting_priorities(channel):
             query = select(_OUTBOX.c.id, _OUTBOX.c.lane).where(
-                _OUTBOX.c.channel == one, _OUTBOX.c.priority == priority, _OUTBOX.c.not_before <= now, _MAY_GO
+                _OUTBOX.c.channel == one, _OUTBOX.c.priority == priority, _OUTBOX.c.not_before <= now, MAY_GO
             )
             rows = self._connection.execute(_ordered(query).limit(limit - len(due)))
             due += [(message_id, lane) for message_id, lane in rows]
@@ -84,7 +98,7 @@ class OutboxStatements(Statements):
                 break
         return due
 
-    def _priorities(self, channel: str | None = None) -> list[tuple[str, int]]:
+    def waiting_priorities(self, channel: str | None = None) -> list[tuple[str, int]]:
         """Give channel and priority of what waits, smallest priority first; one seek in the index for each."""
         found: list[tuple[str, int]] = []
         for one in [channel] if channel else _CHANNELS:
@@ -117,7 +131,8 @@ class OutboxStatements(Statements):
         if message.id is None:
             raise ValueError(f"the message {message.key} has no id; only `send` puts a new message into the outbox")
         values = outgoing_values(message)
-        self._write(_OUTBOX, _THIS_MESSAGE, {"this": values.pop("id"), **values})
+        self._write(_OUTBOX, _THIS_MESSAGE, {"this": values.pop("id"), **values}, message.sale_id or message.lane)
+        self._know_ask(message)
 
     def outgoing(self, message_id: int) -> Outgoing | None:
         """Give one message of the outbox."""
@@ -128,8 +143,34 @@ class OutboxStatements(Statements):
         """Give all messages of a sale, oldest first."""
         return [outgoing_from(row) for row in self._all(_MESSAGES_OF, sought=sale_id)]
 
+    def asks_of(self, sale_id: str) -> list[Outgoing]:
+        """Give the questions and reminders of a sale, oldest first, whatever became of them."""
+        self.read_asks_of([sale_id])
+        return list(self._known.asks_of[sale_id])
+
+    def read_asks_of(self, sale_ids: Collection[str]) -> None:
+        """Read the questions and reminders of those sales where they are not known yet, all in one statement."""
+        if missing := set(sale_ids) - self._known.asks_of.keys():
+            self._known.asks_of.update({each: [] for each in missing})
+            for row in self._all(_ASKS_OF_AMONG, sought=sorted(missing)):
+                self._known.asks_of[row["sale_id"]].append(outgoing_from(row))
+
+    def drop_outgoing(self, message: Outgoing, reason: str) -> None:
+        """Let a message that still waits, or is held, never go out; where it is on its way by now, nothing changes."""
+        self._write(_OUTBOX, _DROP, {"this": message.id, "why": reason}, message.sale_id or message.lane)
+        self._know_ask(replace(message, state="dropped", reason=reason))
+
+    def _know_ask(self, message: Outgoing) -> None:
+        known = self._known.asks_of.get(message.sale_id or "")
+        if known is not None:
+            known[:] = [message if each.id == message.id else each for each in known]
+
     def question_of(self, conversation_id: str, turn: int) -> Outgoing | None:
         """Give the message that asked a question."""
+        conversation = self._known.conversations.get(conversation_id)
+        if conversation is not None and (asks := self._known.asks_of.get(conversation.sale_id)) is not None:
+            found = [each for each in asks if each.kind == "question"]
+            return next((e for e in reversed(found) if (e.conversation_id, e.turn) == (conversation_id, turn)), None)
         query = select(_OUTBOX).where(
             is_any(_OUTBOX.c.kind, "question"), _OUTBOX.c.conversation_id == conversation_id, _OUTBOX.c.turn == turn
         )
@@ -153,6 +194,6 @@ class OutboxStatements(Statements):
                     _OUTBOX.c.priority == priority,
                 )
             ).scalar_one()
-            for channel, priority in self._priorities()
+            for channel, priority in self.waiting_priorities()
         )
         return min((at for at in earliest if at is not None), default=None)

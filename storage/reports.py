@@ -1,17 +1,22 @@
 """Read-only questions for figures and pages. Nothing here locks, and nothing here decides."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, FromClause, func, or_, select
 
-from bot.ports.records import Sale
+from bot.ports.records import Incoming, Outgoing, Sale
+from bot.ports.standing import Standing
+from storage import standing
 from storage.mapping import sale_from
 from storage.statements import is_any
 from storage.tables import metadata
 
 T = TypeVar("T")
+Queue = standing.Queue
+COUNTED_UP_TO = standing.COUNTED_UP_TO
 
 _CUSTOMERS = metadata.tables["customers"]
 _SALES = metadata.tables["sales"]
@@ -36,6 +41,50 @@ class SqlReports:
             messages ``waiting``, ``sending``, ``unknown``, ``failed``, ``held``; ``new_inbox``, ``failed_inbox``.
         """
         return dict(self._read(_counts))
+
+    def answers(self) -> None:
+        """Come back once the database has answered the smallest of questions; raise what keeps it from that."""
+        self._read(lambda connection: connection.execute(select(1)).scalar_one())
+
+    def standing(self, now: datetime) -> Standing:
+        """Give how the queues stand: quick however many rows wait, because nothing is counted beyond a bound."""
+        return self._ask(lambda connection: standing.standing(connection, now))
+
+    def sales_by_stage(self) -> dict[str, int]:
+        """Give how many sales are ``linked``, ``asked``, ``answered``, ``confirmed``, and ``all``. Reads every one."""
+        return self._ask(standing.sales_by_stage)
+
+    def arrivals(self, after: int) -> tuple[int, dict[str, datetime]]:
+        """Give the last row of the inbox, and when each source was last heard, of the rows beyond `after`."""
+        return self._ask(lambda connection: standing.arrivals(connection, after))
+
+    def unheld_duties(self, duties: Sequence[str]) -> list[str]:
+        """Give those of `duties` that no program has at this moment."""
+        return self._ask(lambda connection: standing.unheld_duties(connection, duties))
+
+    def note(self, key: str) -> str | None:
+        """Give a small value that the program remembers about itself."""
+        return self._ask(lambda connection: standing.note(connection, key))
+
+    def outbox(self, states: Sequence[str], limit: int) -> list[Outgoing]:
+        """Give messages in any of `states`, state by state: what waits by when it may go, the rest oldest first."""
+        return self._ask(lambda connection: standing.messages_in(connection, states, limit))
+
+    def inbox(self, states: Sequence[str], limit: int) -> list[Incoming]:
+        """Give what came in and is in any of `states`, state by state, oldest first."""
+        return self._ask(lambda connection: standing.incoming_in(connection, states, limit))
+
+    def failed_ids(self, queue: Queue, after: int, limit: int) -> list[int]:
+        """Give the next ids beyond `after` of what failed in a queue, in order."""
+        return self._ask(lambda connection: standing.failed_ids(connection, queue, after, limit))
+
+    def numbers(self, queue: Queue, states: Sequence[str]) -> dict[str, int]:
+        """Give how many rows of a queue stand in each of `states`; `COUNTED_UP_TO` means so many or more."""
+        return self._ask(lambda connection: standing.numbers_in(connection, queue, states))
+
+    def _ask(self, question: Callable[[Connection], T]) -> T:
+        answer: T = self._read(question)
+        return answer
 
     def sales_for_figures(self) -> list[dict[str, Any]]:
         """Give what the figures need, per sale, in the order of their ids.

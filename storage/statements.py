@@ -1,11 +1,11 @@
 """What all parts of the unit of work share: the connection, upserts, and the locks that only PostgreSQL needs.
 
 Core statements over the tables of `storage.tables`. No commit here: a part works within the transaction it was given.
-A transaction of many events is fast because it has few statements: what was read once is not read again, and writes are
-gathered until somebody reads, so that rows of one kind go out together.
+A transaction of many events is fast because it has few statements: what was read once, or ahead, is not read again, and
+writes are gathered until somebody reads, so that rows of one kind go out together.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -26,16 +26,27 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.desk.states import Case
-from bot.ports.records import Conversation, Customer, Promise, Sale
+from bot.ports.records import Conversation, Customer, Outgoing, Promise, Sale
+from storage.packing import execute
 
 INBOX_LANES = 0
 OUTBOX_LANES = 1
 NEW_CUSTOMERS = 2
 """Namespaces of advisory locks: the seed with which a name is hashed, so that those of two kinds never meet."""
+
+CHANNEL = "aftersale"
+"""On which programs signal one another (see `storage.signals`)."""
+
+NOTIFY = text("SELECT pg_notify(:channel, '')").bindparams(channel=CHANNEL)
+"""Repeated within one transaction it is one signal, which goes out with the commit.
+
+Source: https://www.postgresql.org/docs/current/sql-notify.html (read 2026-11-25).
+"""
 
 LOOK_AHEAD = 4
 """How many times the rows asked for are looked at for lanes that are free, where other programs hold the first ones."""
@@ -92,22 +103,36 @@ def locked(query: Select[Any]) -> Select[Any]:
 
 @dataclass(slots=True)
 class _Write:
-    """Rows that go out with one statement."""
+    """Rows that go out with one statement (see `Statements._write`)."""
 
     statement: Executable
     columns: tuple[str, ...]
     rows: list[dict[str, Any]]
+    place: dict[Hashable, int]
+    """Whom the rows concern, and where the latest about each stands."""
 
 
 @dataclass(slots=True)
 class Known:
-    """What this transaction has read or stored already, by id (lists: by sale)."""
+    """What this transaction has read or stored already.
 
-    customers: dict[str, Customer] = field(default_factory=dict)
-    sales: dict[str, Sale] = field(default_factory=dict)
-    conversations: dict[str, Conversation] = field(default_factory=dict)
-    cases_of: dict[str, list[Case]] = field(default_factory=dict)
-    promises_of: dict[str, list[Promise]] = field(default_factory=dict)
+    A value of None: there is no such row. The lists of a sale or a customer are whole where they are here at all, in no
+    order; whoever gives them out sorts them.
+    """
+
+    customers: dict[str, Customer | None] = field(default_factory=dict)
+    chats: dict[int, str | None] = field(default_factory=dict)
+    sales: dict[str, Sale | None] = field(default_factory=dict)
+    sales_of: dict[str, set[str]] = field(default_factory=dict)
+    promises_of: dict[str, dict[str, Promise]] = field(default_factory=dict)
+    conversations: dict[str, Conversation | None] = field(default_factory=dict)
+    conversations_of: dict[str, set[str]] = field(default_factory=dict)
+    conversation_keys: dict[str, str | None] = field(default_factory=dict)
+    cases: dict[str, Case] = field(default_factory=dict)
+    cases_of: dict[str, set[str]] = field(default_factory=dict)
+    asks_of: dict[str, list[Outgoing]] = field(default_factory=dict)
+    flows: set[tuple[str, str]] = field(default_factory=set)
+    sale_of_moment: dict[int, str] = field(default_factory=dict)
 
 
 class Statements:
@@ -116,9 +141,10 @@ class Statements:
     def __init__(self, connection: Connection) -> None:
         """Work on `connection`, in the transaction that is open there."""
         self._bare_connection = connection
-        self._gathered: list[_Write] = []
-        self._newest: dict[Table, _Write] = {}
+        self._gathered: dict[Table, list[_Write]] = {}
         self._known = Known()
+        self.has_news = False
+        """Whether something was put into inbox or outbox, of which other programs should hear."""
         self._dialect = connection.dialect.name
         self._has_row_locks = self._dialect == "postgresql"
 
@@ -130,39 +156,59 @@ class Statements:
 
     def flush(self) -> None:
         """Write what was gathered. An error of the database in a write shows here, at the latest at the commit."""
-        gathered, self._gathered = self._gathered, []
-        self._newest.clear()
-        for write in gathered:
-            # One row is not sent as a list: only then the driver may prepare the statement and keep it.
-            self._bare_connection.execute(write.statement, write.rows if len(write.rows) > 1 else write.rows[0])
+        gathered, self._gathered = self._gathered, {}
+        for writes in gathered.values():
+            for write in writes:
+                execute(self._bare_connection, write.statement, write.rows)
 
     def _forget(self) -> None:
         """Know nothing and have nothing to write: part of the transaction was undone."""
         self._gathered.clear()
-        self._newest.clear()
         self._known = Known()
 
-    def _write(self, table: Table, statement: Executable, row: Mapping[str, Any]) -> None:
-        """Gather a write. Within a table the order stays; between tables it is free: the commit checks references."""
-        newest, columns = self._newest.get(table), tuple(row)
-        if newest is not None and newest.statement is statement and newest.columns == columns:
-            newest.rows.append(dict(row))
-            return
-        write = self._newest[table] = _Write(statement, columns, [dict(row)])
-        self._gathered.append(write)
+    def _write(
+        self,
+        table: Table,
+        statement: Executable,
+        row: dict[str, Any],
+        about: Hashable = None,
+        *,
+        is_whole: bool = False,
+    ) -> None:
+        """Gather a write, to go out with others of its statement.
 
-    def _upsert(self, table: Table, row: Mapping[str, Any]) -> None:
-        """Store a whole row under its primary key."""
-        self._write(table, _replacing(table, self._dialect), row)
+        Between tables the order is free: the commit checks references. Within a table, writes that are `about` the same
+        thing keep their order; those about different things do not touch the same rows, so theirs is free as well. A
+        write about nothing in particular (None) keeps its place among all others. A row that `is_whole` stands in for
+        the one before about the same thing.
+        """
+        writes = self._gathered.setdefault(table, [])
+        columns = tuple(row)
+        for write in reversed(writes):
+            if write.statement is statement and write.columns == columns:
+                place = write.place.get(about) if is_whole else None
+                if place is not None:
+                    write.rows[place] = row
+                    return
+                write.place[about] = len(write.rows)
+                write.rows.append(row)
+                return
+            if about is None or about in write.place or None in write.place:
+                break
+        writes.append(_Write(statement, columns, [row], {about: 0}))
 
-    def _add_once(self, table: Table, row: Mapping[str, Any], *key: str) -> None:
+    def _upsert(self, table: Table, row: dict[str, Any], about: Hashable) -> None:
+        """Store a whole row under its primary key, which is what it is `about`."""
+        self._write(table, _replacing(table, self._dialect), row, about, is_whole=True)
+
+    def _add_once(self, table: Table, row: dict[str, Any], *key: str, about: Hashable = None) -> None:
         """Store a row, but leave the one that is there under the same `key`."""
-        self._write(table, _keeping_first(table, self._dialect, key), row)
+        self._write(table, _keeping_first(table, self._dialect, key), row, about)
 
     def _insert_once(self, table: Table, *key: str) -> sqlite.Insert | postgresql.Insert:
         return _keeping_first(table, self._dialect, key)
 
-    def _add(self, table: Table, row: Mapping[str, Any]) -> None:
+    def _add(self, table: Table, row: dict[str, Any]) -> None:
         self._write(table, _insert_into(table, self._dialect), row)
 
     def _one(self, query: Select[Any], **asked: Any) -> RowMapping | None:

@@ -16,8 +16,9 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from storage.conversations import ConversationStatements
 from storage.inbox import InboxStatements
 from storage.moments import MomentStatements
-from storage.outbox import OutboxStatements
 from storage.sales import SaleStatements
+from storage.sending import SendingStatements
+from storage.statements import NOTIFY
 
 T = TypeVar("T")
 
@@ -27,7 +28,7 @@ _TRY_AGAIN_SQLSTATES = frozenset({"40001", "40P01"})
 """Serialization failure; deadlock. Source: https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html"""
 
 
-class SqlUnitOfWork(SaleStatements, ConversationStatements, MomentStatements, OutboxStatements, InboxStatements):
+class SqlUnitOfWork(SaleStatements, ConversationStatements, MomentStatements, SendingStatements, InboxStatements):
     """Implements `bot.ports.store.UnitOfWork`: one of its parts for each kind of thing."""
 
     @contextmanager
@@ -49,14 +50,34 @@ class SqlUnitOfWork(SaleStatements, ConversationStatements, MomentStatements, Ou
         )
 
     def read_ahead(
-        self, *, customers: Collection[str] = (), sales: Collection[str] = (), conversations: Collection[str] = ()
+        self,
+        *,
+        customers: Collection[str] = (),
+        chats: Collection[int] = (),
+        sales: Collection[str] = (),
+        conversations: Collection[str] = (),
+        keys: Collection[str] = (),
+        is_whole: bool = False,
     ) -> None:
-        """Read many in a few statements, to have them at hand one by one. Cases come with their sales."""
+        """Read many in a few statements, to have them at hand one by one. Cases come with their sales.
+
+        `chats`: customers by their chat. `keys`: conversations by their start key. `is_whole`: with each sale also its
+        promises, all its conversations, and what was asked in them.
+        """
         self.read_customers(customers)
+        self.read_chats(chats)
         self.read_owners(sales)
-        self.read_sales(sales)
         self.read_conversations(conversations)
+        known = (self._known.conversations[each] for each in conversations)
+        sales = {*sales, *(each.sale_id for each in known if each is not None)}
+        self.read_sales(sales)
         self.read_cases_of(sales)
+        if keys:
+            self.read_conversation_keys(keys)
+        if is_whole:
+            self.read_promises_of(sales)
+            self.read_conversations_of(sales)
+            self.read_asks_of(sales)
 
 
 def in_transaction(engine: Engine, work: Callable[[SqlUnitOfWork], T]) -> T:
@@ -75,6 +96,8 @@ def in_transaction(engine: Engine, work: Callable[[SqlUnitOfWork], T]) -> T:
                 unit = SqlUnitOfWork(connection)
                 result = work(unit)
                 unit.flush()
+                if unit.has_news and engine.dialect.name == "postgresql":
+                    connection.execute(NOTIFY)
                 return result
         except DBAPIError as error:
             if attempt == ATTEMPTS or not _was_overtaken(error):

@@ -3,7 +3,9 @@
 import secrets
 from datetime import UTC, datetime, timedelta
 
-_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
+_ALPHABET = b"0123456789abcdefghijklmnopqrstuvwxyz"
+_LETTERS = bytes(_ALPHABET[each % len(_ALPHABET)] for each in range(256))
+"""Which letter stands for a random byte. Four come a little more often, which matters for secrets alone."""
 
 
 class SystemClock:
@@ -14,8 +16,8 @@ class SystemClock:
         return datetime.now(UTC)
 
     def new_id(self) -> str:
-        """Give 16 random characters of ``0-9a-z`` (82 bits)."""
-        return "".join(secrets.choice(_ALPHABET) for _ in range(16))
+        """Give 16 random characters of ``0-9a-z`` (82 bits). Unique, but no secret."""
+        return secrets.token_bytes(16).translate(_LETTERS).decode()
 
     def new_token(self) -> str:
         """Give 32 random characters that a Telegram deep link may carry."""

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import structlog
 import uvicorn
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from standardwebhooks import Webhook, WebhookVerificationError
 from starlette.exceptions import HTTPException
@@ -29,6 +29,14 @@ BODY_MAX_BYTES = 1_048_576
 EVENTS_MAX = 1000
 """How many events one call may bring."""
 RETRY_AFTER_SECONDS = 30
+BODIES_AT_ONCE = 4
+"""How many calls of shops are read, checked and committed side by side: so many bodies are in memory, each several
+times (raw, as JSON, as rows). More would not be quicker: the database takes them one after the other."""
+BODIES_WAITING_MAX = 64
+"""How many calls may wait for that, with nothing of them read but their headers; the next ones are to come again."""
+BODY_SECONDS = 20
+"""How long a body may take to come in; a sender who trickles must not keep the others out."""
+BUSY_RETRY_AFTER_SECONDS = 2
 SHUTDOWN_SECONDS = 10
 """How long calls that are being answered may still take when the program stops."""
 
@@ -36,11 +44,17 @@ ReceiveEvents: TypeAlias = Callable[[list[Incoming]], Awaitable[list[bool]]]
 TelegramWebhook: TypeAlias = Callable[[Mapping[str, str], bytes], Awaitable[int]]
 SlackHttp: TypeAlias = Callable[[str, Mapping[str, str], bytes], Awaitable[tuple[int, Mapping[str, str], bytes]]]
 Health: TypeAlias = Callable[[], Awaitable[dict[str, Any]]]
+WhyNotReady: TypeAlias = Callable[[], Awaitable[str | None]]
+Look: TypeAlias = Callable[[], Awaitable[None]]
 
 _log = structlog.get_logger("aftersale.web")
 
 
-def build_web(
+async def _well() -> None:
+    """Say nothing against it, and look at nothing."""
+
+
+def build_web(  # noqa: PLR0913 - what is handed in at the root, by name
     *,
     receive_events: ReceiveEvents,
     telegram_webhook: TelegramWebhook | None,
@@ -48,7 +62,9 @@ def build_web(
     health: Health,
     intake_secret: str | None,
     clock: Clock,
+    why_not_ready: WhyNotReady = _well,
     metrics: CollectorRegistry | None = None,
+    look: Look = _well,
 ) -> FastAPI:
     """Give the HTTP application.
 
@@ -62,23 +78,61 @@ def build_web(
             raises, the program counts as not ready.
         intake_secret: the shop's ``whsec_…``; None: ``POST /events`` is closed and says so.
         clock: the time at which things are received, and ids for what goes wrong.
+        why_not_ready: gives why no calls should be sent here now, or None; for ``/health/ready``.
         metrics: what ``/metrics`` shows.
+        look: called before that, so that it is of this moment.
     """
     app = FastAPI(title="aftersale", docs_url=None, redoc_url=None, openapi_url=None)
     _answer_errors(app, clock)
     _serve_shops(app, receive_events, Webhook(intake_secret) if intake_secret else None, clock)
     _serve_chats(app, telegram_webhook, slack_http)
-    _serve_operators(app, health, metrics or CollectorRegistry())
+    _serve_operators(app, health, why_not_ready)
+    _serve_metrics(app, metrics or CollectorRegistry(), look)
     return app
 
 
+class _Room:
+    """Lets few calls in at once and some wait, so that memory is bounded however many come."""
+
+    def __init__(self) -> None:
+        self._places = asyncio.Semaphore(BODIES_AT_ONCE)
+        self._inside = 0
+
+    @contextlib.asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """Wait for a place and keep it.
+
+        Raises:
+            HTTPException: 503, too many wait already.
+        """
+        if self._inside >= BODIES_AT_ONCE + BODIES_WAITING_MAX:
+            headers = {"Retry-After": str(BUSY_RETRY_AFTER_SECONDS)}
+            raise HTTPException(503, "too many calls at once; send this one again in a moment", headers)
+        self._inside += 1
+        try:
+            async with self._places:
+                yield
+        finally:
+            self._inside -= 1
+
+
 def _serve_shops(app: FastAPI, receive_events: ReceiveEvents, webhook: Webhook | None, clock: Clock) -> None:
+    room = _Room()
+
     @app.post("/events")
     async def events(request: Request) -> JSONResponse:
         if webhook is None:
             error = "this server takes no events yet: set INTAKE_SECRET and start it again"
             return JSONResponse({"error": error}, status_code=503)
-        body = await _body(request)
+        async with room.place():
+            return await take(request, webhook)
+
+    async def take(request: Request, webhook: Webhook) -> JSONResponse:
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await _body(request)
+        except TimeoutError:
+            raise HTTPException(408, f"the body took more than {BODY_SECONDS} seconds; send it again") from None
         _verify(webhook, request.headers, body)
         items = read_events(body, clock)
         try:
@@ -112,7 +166,7 @@ def _serve_chats(app: FastAPI, telegram_webhook: TelegramWebhook | None, slack_h
             return Response(body, status_code=status, headers=dict(headers))
 
 
-def _serve_operators(app: FastAPI, health: Health, metrics: CollectorRegistry) -> None:
+def _serve_operators(app: FastAPI, health: Health, why_not_ready: WhyNotReady) -> None:
     @app.get("/health")
     async def show_health() -> JSONResponse:
         try:
@@ -122,8 +176,20 @@ def _serve_operators(app: FastAPI, health: Health, metrics: CollectorRegistry) -
             state = {"live": True, "ready": False, "problems": ["the database cannot be asked; the log says why"]}
         return JSONResponse(state, status_code=200 if state.get("ready") else 503)
 
+    @app.get("/health/live")
+    async def show_live() -> PlainTextResponse:
+        return PlainTextResponse("live\n")  # that somebody answers is the answer; nothing else is asked
+
+    @app.get("/health/ready")
+    async def show_ready() -> PlainTextResponse:
+        why = await why_not_ready()
+        return PlainTextResponse(f"not ready: {why}\n" if why else "ready\n", status_code=503 if why else 200)
+
+
+def _serve_metrics(app: FastAPI, metrics: CollectorRegistry, look: Look) -> None:
     @app.get("/metrics")
-    def show_metrics() -> Response:
+    async def show_metrics() -> Response:
+        await look()
         return Response(generate_latest(metrics), media_type=CONTENT_TYPE_LATEST)
 
 
@@ -214,6 +280,26 @@ class _Server(uvicorn.Server):
         yield
 
 
+def listen(host: str, port: int) -> socket.socket:
+    """Give a socket that listens, whose connections send what they are given at once.
+
+    An answer is written in two parts. Without this, the second waits until the other side has confirmed the first,
+    which it does 40 ms later. asyncio sees to that only where it has made the socket itself.
+    Source: https://man7.org/linux/man-pages/man7/tcp.7.html (TCP_NODELAY, inherited at accept; read 2026-11-25).
+
+    Raises:
+        ConfigurationError: the address cannot be had (taken by another program, not of this machine).
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        mend = "stop the other program, or choose another HTTP_HOST and HTTP_PORT"
+        raise ConfigurationError("HTTP_PORT", f"cannot listen on {host}:{port} ({error.strerror})", mend) from None
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
+
+
 @contextlib.asynccontextmanager
 async def serve(app: FastAPI, host: str, port: int) -> AsyncIterator[str]:
     """Serve `app` while the context lasts; gives its address, like ``http://127.0.0.1:8080`` (port 0: any free one).
@@ -223,13 +309,7 @@ async def serve(app: FastAPI, host: str, port: int) -> AsyncIterator[str]:
     Raises:
         ConfigurationError: the address cannot be had (taken by another program, not of this machine).
     """
-    try:
-        listener = socket.create_server(
-            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048
-        )
-    except OSError as error:
-        mend = "stop the other program, or choose another HTTP_HOST and HTTP_PORT"
-        raise ConfigurationError("HTTP_PORT", f"cannot listen on {host}:{port} ({error.strerror})", mend) from None
+    listener = listen(host, port)
     config = uvicorn.Config(
         app,
         access_log=False,

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+import structlog
+
 from bot.adapters.clock import SystemClock
 from bot.adapters.flow_files import FlowFiles
 from bot.adapters.shop_file import read_shop_file
@@ -12,10 +14,13 @@ from bot.desk.shop import Shop
 from bot.errors import ConfigurationError
 from bot.flows.parse import read_flow
 from bot.messages import House
+from bot.overdue import BACKUP_TAKEN_AT
 from bot.ports.channels import Clock
 from bot.ports.store import UnitOfWork
 from bot.settings import Settings
 from storage.database import SqlDatabase, open_database
+
+_log = structlog.get_logger("aftersale.app")
 
 USERNAME = "telegram.username"
 """Under which note the bot's user name is kept, so that links can be made while Telegram is down."""
@@ -76,6 +81,20 @@ def demand_current(database: SqlDatabase) -> None:
     state = database.schema_state()
     if state in ("empty", "old"):
         raise ConfigurationError("DATABASE_URL", f"the database's tables are {state}", "run: aftersale migrate")
+    if state == "ahead":
+        _log.warning("schema_ahead", said="the database is newer than this program: end the upgrade soon")
     if state == "newer":
         mend = "install the newest aftersale, or restore the backup made before the upgrade"
         raise ConfigurationError("DATABASE_URL", "the database was made by a newer aftersale", mend)
+
+
+def demand_taken_up(database: SqlDatabase) -> None:
+    """Make sure that a database which is a restored copy was taken up again before messages go out from it.
+
+    Raises:
+        ConfigurationError: it was not; the text says what to do.
+    """
+    taken_at = database.run_now(lambda uow: uow.note(BACKUP_TAKEN_AT))
+    if taken_at:
+        problem = f"this is a copy made by aftersale backup at {taken_at}; what was sent since would be sent again"
+        raise ConfigurationError("DATABASE_URL", problem, "run: aftersale restored")

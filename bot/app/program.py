@@ -2,21 +2,25 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import structlog
 
-from bot import conversations, inbox
+from bot import inbox, overdue
 from bot.adapters.flow_files import FlowFiles
 from bot.adapters.scheduler import Ticker
-from bot.dispatch import Dispatcher
+from bot.app.sending import SendingDuties
+from bot.dispatch import Dispatcher, Limits
 from bot.messages import House
-from bot.pacing import Pacer
 from bot.ports.channels import Channel
 from bot.ports.records import Incoming, Outgoing
 from bot.ports.store import UnitOfWork
+from bot.ports.watch import Nobody, Watch
 from storage.database import SqlDatabase, is_passing
 
 _log = structlog.get_logger("aftersale.app")
@@ -25,11 +29,41 @@ BATCH = 100
 """How many rows of the inbox, or moments, one transaction takes."""
 
 
+BATCHES_A_TICK = 20
+"""How many batches of moments one tick does at most."""
+
+ARRIVALS = 1000
+"""About how many rows one commit to the inbox takes."""
+
 TRY_AGAIN = timedelta(minutes=5)
 """When a moment that failed by a fault of ours is tried again; its error stands at it meanwhile."""
 
 SLACK_PER_SECOND = 1.0
 """How many messages a channel takes. Source: https://docs.slack.dev/apis/web-api/rate-limits (read 2026-11-22)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """What came in together, and who waits to hear which of it was new."""
+
+    items: list[Incoming]
+    news: asyncio.Future[list[bool]]
+
+    def tell(self, news: list[bool]) -> None:
+        if not self.news.done():
+            self.news.set_result(news)
+
+    def refuse(self, error: Exception) -> None:
+        if not self.news.done():
+            self.news.set_exception(error)
+
+
+def _receive(uow: UnitOfWork, items: Sequence[Incoming]) -> list[bool]:
+    return uow.receive(items)
+
+
+def _from_outside(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+    loop.call_soon_threadsafe(call)
 
 
 class Program:
@@ -46,12 +80,16 @@ class Program:
         translators: inbox.Translators,
         flow_files: FlowFiles | None = None,
         slack_per_second: float = SLACK_PER_SECOND,
+        watch: Watch | None = None,
     ) -> None:
         """Put it together; nothing moves before `run` or one of the single steps.
 
-        `flow_files` are watched, if given.
+        `flow_files` are watched, if given; `watch` is told what happens.
         """
+        self._watch = watch or Nobody()
         self.house, self.database, self._translators, self._flow_files = house, database, translators, flow_files
+        self._arriving: deque[_Arrival] = deque()
+        self._committing: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
         self._came_in, self._to_send = asyncio.Event(), asyncio.Event()
         shop = house.shop
@@ -60,22 +98,57 @@ class Program:
             house,
             channels,
             now=house.clock.now,
-            paces={
-                "telegram": Pacer(shop.messages_per_second),
-                "chat": Pacer(shop.per_chat_per_second, burst=3),
-                "slack": Pacer(slack_per_second, burst=3),
-            },
+            limits=Limits(shop.messages_per_second, shop.per_chat_per_second, slack_per_second),
             on_error=self._fault,
             on_landed=self._to_send.set,
+            is_passing=is_passing,
+            watch=watch,
         )
 
     # single steps
 
     async def commit(self, items: list[Incoming]) -> list[bool]:
-        """Commit what came in to the inbox; only then may the sender be told. Gives which of it was new."""
-        news = await self.database.run(lambda uow: uow.receive(items))
-        self._came_in.set()
+        """Commit what came in to the inbox; only then may the sender be told. Gives which of it was new.
+
+        What arrives while a commit is under way goes with the next, all in one transaction.
+        """
+        arrival = _Arrival(items, asyncio.get_running_loop().create_future())
+        self._arriving.append(arrival)
+        if self._committing is None or self._committing.done():
+            self._committing = asyncio.create_task(self._commit_arrivals())
+        news = await arrival.news
+        for source, number in Counter(item.source for item, is_new in zip(items, news, strict=True) if is_new).items():
+            self._watch.received(source, number)
         return news
+
+    async def _commit_arrivals(self) -> None:
+        while self._arriving:
+            group: list[_Arrival] = []
+            while self._arriving and (not group or sum(len(each.items) for each in group) < ARRIVALS):
+                group.append(self._arriving.popleft())
+            try:
+                items = [item for each in group for item in each.items]
+                news = await self.database.run(partial(_receive, items=items))
+            except Exception as error:  # noqa: BLE001 - whoever brought it is told, and brings it again
+                await self._commit_apart(group, error)
+                continue
+            self._came_in.set()
+            for each in group:
+                own, news = news[: len(each.items)], news[len(each.items) :]
+                each.tell(own)
+
+    async def _commit_apart(self, group: Sequence["_Arrival"], error: Exception) -> None:
+        """Commit each arrival by itself: what cannot be stored of one must not keep the others out."""
+        for each in group:
+            if len(group) == 1 or is_passing(error):
+                each.refuse(error)
+                continue
+            try:
+                each.tell(await self.database.run(partial(_receive, items=each.items)))
+            except Exception as its_own:  # noqa: BLE001 - as above
+                each.refuse(its_own)
+            else:
+                self._came_in.set()
 
     async def commit_all(self, items: list[Incoming]) -> None:
         """Commit what came in, for adapters that need not know what was new."""
@@ -83,10 +156,14 @@ class Program:
 
     async def handle_inbox(self) -> int:
         """Handle a batch of what came in, in one transaction. Gives how many rows."""
+        began = asyncio.get_running_loop().time()
         try:
-            return await self.database.run(lambda uow: self._handle(uow, BATCH))
-        except Exception:  # noqa: BLE001 - something in the batch spoils it; below it is found and set aside
-            return await self._handle_one_by_one()
+            done = await self.database.run(lambda uow: self._handle(uow, BATCH, careful=False))
+        except Exception:  # noqa: BLE001 - something in the batch spoils it; with more care it is found and set aside
+            done = await self._handle_with_care()
+        if done:
+            self._watch.handled(done, asyncio.get_running_loop().time() - began)
+        return done
 
     async def fire_moments(self) -> int:
         """Do what is due, a batch in one transaction. Gives how many moments."""
@@ -94,9 +171,12 @@ class Program:
 
         def work(uow: UnitOfWork, limit: int) -> int:
             due = uow.due_moments(now, limit)
-            uow.read_ahead(sales={moment.sale_id for moment in due})
-            for moment in due:
-                conversations.moment_came(uow, self.house, moment, now)
+            uow.read_ahead(
+                sales={moment.sale_id for moment in due},
+                keys={moment.key for moment in due if moment.kind == "start"},
+                is_whole=True,
+            )
+            overdue.fire(uow, self.house, due, now)
             return len(due)
 
         try:
@@ -116,9 +196,13 @@ class Program:
         self._to_send.set()
 
     async def tick(self) -> None:
-        """Do what is due by now, settle what dead senders left, and wake the loops."""
-        while await self.fire_moments() == BATCH:
-            pass
+        """Do what is due by now, settle what dead senders left, and wake the loops.
+
+        Of a flood only a part: the rest is done at the next ticks, and nobody else waits for it meanwhile.
+        """
+        for _ in range(BATCHES_A_TICK):
+            if await self.fire_moments() < BATCH:
+                break
         await self.dispatcher.recover()
         self.reload()
         self.wake()
@@ -145,7 +229,12 @@ class Program:
         if self.database.is_alone:
             # Nobody else can be sending: what is still marked so was left behind by a program that died.
             await self._when_it_works(lambda: self.dispatcher.recover(everything=True))
+        self.database.listen(partial(_from_outside, asyncio.get_running_loop(), self.wake))
         ticker = Ticker(self.tick, interval=interval)
+        # Of several programs on one database one sends on a channel: that of which the other side counts the messages.
+        sending = (
+            [] if self.database.is_alone else SendingDuties(self.database.duties, self.dispatcher, self.wake).begin()
+        )
         await self._when_it_works(self.tick)
         ticker.start()
         try:
@@ -154,7 +243,10 @@ class Program:
                 group.create_task(self._loop(self.dispatcher.pump, self._to_send))
         finally:
             await ticker.stop()
-            await self.dispatcher.landed()
+            await self.dispatcher.leave()
+            for task in sending:
+                task.cancel()
+            await asyncio.gather(*sending, return_exceptions=True)
 
     def stop(self) -> None:
         """End `run`: nothing new is begun, what is in flight is finished."""
@@ -188,12 +280,16 @@ class Program:
 
     # what spoils a batch
 
-    def _handle(self, uow: UnitOfWork, limit: int) -> int:
-        now = self.house.clock.now()
+    def _handle(self, uow: UnitOfWork, limit: int, *, careful: bool = True) -> int:
         items = uow.new_incoming(limit)
-        for item in items:
-            inbox.handle(uow, self.house, self._translators, item, now)
+        inbox.handle(uow, self.house, self._translators, items, self.house.clock.now(), careful=careful)
         return len(items)
+
+    async def _handle_with_care(self) -> int:
+        try:
+            return await self.database.run(lambda uow: self._handle(uow, BATCH))
+        except Exception:  # noqa: BLE001 - it is a fault of ours, or the database's: one row after the other
+            return await self._handle_one_by_one()
 
     async def _handle_one_by_one(self) -> int:
         handled = 0

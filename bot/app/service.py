@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from datetime import timedelta
+from functools import partial
 
 import structlog
 from pydantic import SecretStr
@@ -13,7 +14,7 @@ from telegram import Bot
 
 from bot import cases, inbox
 from bot.adapters.flow_files import FlowFiles
-from bot.adapters.metrics import registry_of
+from bot.adapters.metrics import Counted, registry_of
 from bot.adapters.slack import translate as slack_words
 from bot.adapters.slack.listeners import CaseFacts
 from bot.adapters.slack.poster import SlackPoster
@@ -23,8 +24,11 @@ from bot.adapters.telegram.connection import connect, set_webhook, username
 from bot.adapters.telegram.messenger import TelegramMessenger
 from bot.adapters.telegram.receiver import TelegramPoller, TelegramWebhook
 from bot.adapters.web import build_web, serve
-from bot.app.base import USERNAME, open_base
+from bot.app.alarming import LOOK_EVERY, Alarming
+from bot.app.base import USERNAME, demand_taken_up, open_base
+from bot.app.lookout import Lookout, Pulse, Watched
 from bot.app.program import SLACK_PER_SECOND, Program
+from bot.app.sending import duty_of
 from bot.desk.shop import Shop
 from bot.errors import FollowUpError
 from bot.ports.channels import Channel, Clock
@@ -44,6 +48,7 @@ class Service:
     program: Program
     address: str
     problems: Callable[[], list[str]]
+    alarming: Alarming
 
 
 @asynccontextmanager
@@ -54,10 +59,12 @@ async def open_service(
     shop: Shop | None = None,
     flow_files: FlowFiles | None = None,
     slack_per_second: float = SLACK_PER_SECOND,
+    look_every: timedelta | None = LOOK_EVERY,
 ) -> AsyncIterator[Service]:
     """Open everything that `aftersale run` needs: adapters, doors and loops; closing finishes what is in flight.
 
-    A channel that cannot be reached keeps nothing else waiting: it is tried until it answers.
+    A channel that cannot be reached keeps nothing else waiting: it is tried until it answers. `look_every` is how often
+    it looks whether the operator must be told of something; None: only when asked.
 
     Raises:
         ConfigurationError: something that only the operator can mend.
@@ -67,14 +74,23 @@ async def open_service(
         base = stack.enter_context(open_base(settings, clock=clock, shop=shop, flow_files=flow_files))
         house, database = base.house, base.database
         stack.enter_context(database.reserved())
+        demand_taken_up(database)
         token = _secret(settings.telegram_bot_token)
         bot = await stack.enter_async_context(connect(token, settings.telegram_api_base))
         poster = await stack.enter_async_context(_poster(settings))
         channels: dict[str, Channel] = {"telegram": TelegramMessenger(bot), "slack": poster}
         words = inbox.Translators(translate.translate, slack_words.translate)
-        program = Program(house, database, channels, words, base.flow_files, slack_per_second)
+        lookout = Lookout(database, house.clock)
+        stack.push_async_callback(lookout.close)
+        registry = registry_of(lookout.seen)
+        pulse = Pulse(Counted(registry), house.clock)
+        program = Program(house, database, channels, words, base.flow_files, slack_per_second, watch=pulse)
         slack = _slack_app(settings, program)
-        watched: Watched = {}
+        watched = lookout.watched
+        for channel in channels:
+            watched[f"{channel.capitalize()} sending"] = partial(pulse.why, channel)
+            if not database.is_alone:
+                lookout.duties.append(duty_of(channel))
         slack_http = None
         if settings.slack_mode == "http":
             slack_http = http_handler(slack)
@@ -84,38 +100,31 @@ async def open_service(
             stack.push_async_callback(hook.stop)
             telegram_webhook = hook.handle
 
-        def problems() -> list[str]:
-            told = ((name, why()) for name, why in watched.items())
-            return [f"{name}: {said}" for name, said in told if said]
-
-        async def healthy() -> dict[str, Any]:
-            counts = await database.read(lambda reports: reports.counts())
-            return {"ready": not problems(), "problems": problems(), "counts": counts}
-
         web = build_web(
             receive_events=program.commit,
             telegram_webhook=telegram_webhook,
             slack_http=slack_http,
-            health=healthy,
+            health=lookout.health,
+            why_not_ready=lookout.why_not_ready,
             intake_secret=_secret(settings.intake_secret) or None,
             clock=house.clock,
-            metrics=registry_of(lambda: database.reports().counts()),
+            metrics=registry,
+            look=lookout.refresh,
         )
         address = await stack.enter_async_context(serve(web, settings.http_host, settings.http_port))
         running = asyncio.create_task(program.run())
         stack.push_async_callback(_stopped, program, running)
         _open_slack(stack, settings, slack, watched)
-        await _open_telegram(stack, settings, program, bot, watched)
-        yield Service(program, address, problems)
+        await _open_telegram(stack, settings, program, bot, lookout)
+        alarming = Alarming(house, database, lookout)
+        if look_every is not None:
+            stack.push_async_callback(_cancelled, asyncio.create_task(alarming.run(look_every)))
+        yield Service(program, address, lookout.problems, alarming)
 
 
 async def _stopped(program: Program, running: asyncio.Task[None]) -> None:
     program.stop()
     await running
-
-
-Watched: TypeAlias = dict[str, Callable[[], str | None]]
-"""What can be unwell: each gives why, in words for the operator, or None."""
 
 
 @asynccontextmanager
@@ -156,18 +165,23 @@ def _open_slack(stack: AsyncExitStack, settings: Settings, slack: AsyncApp, watc
         stack.push_async_callback(close_app, slack)
         return
     connection_ = SlackSocket(slack, _secret(settings.slack_app_token))
-    watched["Slack"] = lambda: None if connection_.health.ok else connection_.health.said
+
+    def why() -> str | None:
+        health = connection_.health
+        return None if health.ok else f"{health.said} → {health.mend}"
+
+    watched["Slack"] = why
     stack.push_async_callback(connection_.stop)
     # Not waited for: while Slack is down, Telegram is served all the same.
     stack.push_async_callback(_cancelled, asyncio.create_task(connection_.start()))
 
 
 async def _open_telegram(
-    stack: AsyncExitStack, settings: Settings, program: Program, bot: Bot, watched: Watched
+    stack: AsyncExitStack, settings: Settings, program: Program, bot: Bot, lookout: Lookout
 ) -> None:
     """Learn the bot's name and open its door; while Telegram cannot be reached, both are tried again and again."""
     trouble: list[str | None] = [None]
-    watched["Telegram"] = lambda: trouble[0]
+    lookout.watched["Telegram"] = lambda: trouble[0]
 
     async def introduce() -> None:
         pause = 1.0
@@ -192,7 +206,8 @@ async def _open_telegram(
     stack.push_async_callback(_cancelled, introducing)
     if settings.telegram_mode == "polling":
         on_duty = _Polling(program, bot)
-        watched["Telegram updates"] = lambda: on_duty.health
+        lookout.watched["Telegram updates"] = lambda: on_duty.health
+        lookout.duties.append(POLLING)
         polling = asyncio.create_task(on_duty.run())
         stack.push_async_callback(_cancelled, polling)
 

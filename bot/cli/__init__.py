@@ -124,6 +124,31 @@ def migrate() -> None:
     migrate_database()
 
 
+@app.command(rich_help_panel=_WORK)
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that is not there yet.")],
+) -> None:
+    """Copy a SQLite database into one file, as it stands now, while the bot runs. For PostgreSQL use pg_dump."""
+    from bot.cli.backups import back_up
+
+    back_up(file)
+
+
+@app.command(rich_help_panel=_WORK)
+def restored(
+    *,
+    backup_taken_at: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Like 2026-11-24T03:00; copies made by aftersale backup know it themselves."),
+    ] = None,
+    yes: _Yes = False,
+) -> None:
+    """After a restore, before the bot runs: what may have been sent after the backup is not sent twice."""
+    from bot.cli.backups import take_up
+
+    take_up(backup_taken_at, yes=yes)
+
+
 # Sales ------------------------------------------------------------------------------------------------------------
 
 
@@ -169,8 +194,12 @@ def import_(
     dry_run: Annotated[bool, typer.Option("--dry-run/--no-dry-run", help="Only tell what would happen.")] = False,
     yes: _Yes = False,
 ) -> None:
-    """Take in many order events from a file. Tells first whom it would write to; all of it is stored, or nothing."""
-    from bot.cli.intake import import_file
+    """Take in many order events from a file.
+
+    Tells first whom it would write to. A file with any mistake is refused whole. Stopped while it stores, the same
+    command given again goes on from there.
+    """
+    from bot.cli.importing import import_file
 
     import_file(file, dry_run=dry_run, yes=yes)
 
@@ -219,7 +248,7 @@ def outbox_list(
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
     json: _Json = False,
 ) -> None:
-    """List messages, oldest first; without --state those that need a look: unknown, failed, held, waiting, sending."""
+    """List messages and what to do; without --state those that need a look: unknown, failed, held, sending, waiting."""
     from bot.cli.queues import list_outbox
 
     list_outbox(state or [], limit, as_json=json)
@@ -245,7 +274,7 @@ def inbox_list(
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
     json: _Json = False,
 ) -> None:
-    """List what came in, oldest first; without --state what is not done: new and failed."""
+    """List what came in, and what to do; without --state what is not done: failed and new."""
     from bot.cli.queues import list_inbox
 
     list_inbox(state or [], limit, as_json=json)
@@ -253,9 +282,11 @@ def inbox_list(
 
 @inbox.command("retry")
 def inbox_retry(
-    ids: Annotated[list[int], typer.Argument(metavar="ID…", help="As inbox list shows them.")],
+    ids: Annotated[list[int] | None, typer.Argument(metavar="[ID]…", help="As inbox list shows them.")] = None,
+    *,
+    all_failed: Annotated[bool, typer.Option("--all-failed", help="Everything in state failed.")] = False,
 ) -> None:
     """Let what came in and failed be handled again."""
     from bot.cli.queues import retry_inbox
 
-    retry_inbox(ids)
+    retry_inbox(ids or [], all_failed=all_failed)

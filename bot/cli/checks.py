@@ -117,6 +117,12 @@ class Examination:
             if state == "current":
                 yield Finding("Database", ok=True, said=f"{shown} answers, and its tables are of this version")
                 yield from _queues(database)
+            elif state == "ahead":
+                said = f"{shown} answers; its tables are newer than this program, which may still work on them"
+                yield Finding(
+                    "Database", ok=None, said=said, mend="end the upgrade: install the newer version here, too"
+                )
+                yield from _queues(database)
             elif state == "newer":
                 yield Finding("Database", ok=False, said=f"{shown} is of a newer version", mend="install that version")
             else:
@@ -209,13 +215,14 @@ def _within_reason(look: Coroutine[Any, Any, list[Finding]]) -> list[Finding]:
 
 def _queues(database: SqlDatabase) -> Iterator[Finding]:
     """Point at what waits for a person."""
-    counts = database.reports().counts()
+    reports = database.reports()
+    messages, incoming = reports.numbers("outbox", ("unknown", "failed")), reports.numbers("inbox", ("failed",))
     for state, meaning in (("unknown", "may or may not have arrived"), ("failed", "could not be sent")):
-        if counts[state]:
-            said = f"{counted(counts[state], 'message')} {meaning}"
+        if messages[state]:
+            said = f"{counted(messages[state], 'message')} {meaning}"
             yield Finding("Outbox", ok=None, said=said, mend=f"aftersale outbox list --state {state}")
-    if counts["failed_inbox"]:
-        said = f"{counted(counts['failed_inbox'], 'thing')} that came in could not be handled"
+    if incoming["failed"]:
+        said = f"{counted(incoming['failed'], 'thing')} that came in could not be handled"
         yield Finding("Inbox", ok=None, said=said, mend="aftersale inbox list --state failed")
 
 
@@ -225,6 +232,5 @@ def _channels(shop: Shop) -> dict[str, str]:
     for team in shop.teams.values():
         whose.setdefault(team.channel, []).append(f"team {team.name}")
     whose.setdefault(shop.fallback_channel, []).append("cases that no team answers for")
-    if shop.ops_channel:
-        whose.setdefault(shop.ops_channel, []).append("the program's own messages")
+    whose.setdefault(shop.alarm_channel, []).append("alarms of the program itself")
     return {channel: ", ".join(names) for channel, names in whose.items()}

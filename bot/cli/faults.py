@@ -33,14 +33,27 @@ def unexpected(error: Exception, log: TextIO | None = None) -> int:
         error: what nobody foresaw.
         log: where the log goes; None: into `LOG_FILE`, or, where that cannot be written, nowhere but here.
     """
+    reference, where = write_down(error, log)
+    _tell(f"✖ Something went wrong inside aftersale: {in_short(error)}")
+    told = f"; the particulars stand in {where}" if where else ""
+    _tell(f"  Reference {reference}{told}. Nothing half-done was stored; you can try again.")
+    return 1
+
+
+def write_down(error: Exception, log: TextIO | None = None) -> tuple[str, str]:
+    """Write the particulars of an error into a log (see `unexpected`). Gives their reference, and where they stand."""
+    import logging
+
     from structlog import get_logger
 
     from bot.adapters.clock import SystemClock
-    from bot.adapters.logs import redact, set_up_logs
+    from bot.adapters.logs import set_up_logs
 
     reference = SystemClock().new_id()
     event = {"reference": reference, "exc_info": error}
     where = "the log"
+    handlers = logging.getLogger().handlers
+    before = handlers[:]
     if log is not None:
         get_logger("aftersale.cli").error("command_failed", **event)
     else:
@@ -51,11 +64,17 @@ def unexpected(error: Exception, log: TextIO | None = None) -> int:
             where = LOG_FILE
         except OSError:
             where = ""
+        finally:
+            handlers[:] = before
+    return reference, where
+
+
+def in_short(error: Exception) -> str:
+    """Say in one line what an error is, without what must not be seen."""
+    from bot.adapters.logs import redact
+
     first_line = next(iter(str(error).strip().splitlines()), "")
-    _tell(f"✖ Something went wrong inside aftersale: {type(error).__name__}: {redact(first_line)}")
-    told = f"; the particulars stand in {where}" if where else ""
-    _tell(f"  Reference {reference}{told}. Nothing half-done was stored; you can try again.")
-    return 1
+    return f"{type(error).__name__}: {redact(first_line)}"
 
 
 def _tell(line: str) -> None:

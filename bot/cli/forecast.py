@@ -1,11 +1,10 @@
-"""What an import would set off, worked out without storing anything: pure, over scratch sales."""
+"""What an import would set off, worked out without storing anything: pure, over scratch sales, one after the other."""
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from bot.adapters.order_files.spool import Spooled
 from bot.messages import House
-from bot.ports.orders import OrderEvent
 from bot.ports.records import Customer, Sale
 from bot.sales import Start, starts
 
@@ -14,7 +13,7 @@ SOON = timedelta(days=14)
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is stored about a sale: the record (None: nothing), its customer, and the keys of what was ever planned."""
+    """What is stored: the sale (None: nothing), the keys of what was ever planned for it, and whose it now is."""
 
     sale: Sale | None = None
     customer: Customer | None = None
@@ -23,83 +22,77 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """Whom an import would write to: ids of customers whose first message would be due `now`, `soon` or `later`.
+    """Whom an import would write to: how many customers whose first message would be due `now`, `soon` or `later`.
 
-    `too_late` counts conversations whose time is past, which so will not begin. `unlinked` are those of all the
-    customers who have no chat yet: nothing is written to them before they link one.
+    `too_late` counts conversations whose time is past, which so will not begin. `unlinked` of all these customers have
+    no chat yet: nothing is written to them before they link one.
     """
 
-    now: frozenset[str] = frozenset()
-    soon: frozenset[str] = frozenset()
-    later: frozenset[str] = frozenset()
+    now: int = 0
+    soon: int = 0
+    later: int = 0
     too_late: int = 0
-    unlinked: frozenset[str] = frozenset()
+    unlinked: int = 0
 
 
-def forecast(house: House, events: Iterable[OrderEvent], known: Mapping[str, Known], now: datetime) -> Forecast:
-    """Tell whom these new events would write to, and when. Quiet hours may move a message by some hours.
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What one sale would set off: when its customer would first be written to, if at all, and what comes too late."""
 
-    Args:
-        house: the shop and its flows.
-        events: events that are not stored yet.
-        known: by sale id, what is stored already; sales that are not in it are new.
-        now: the time at which they would be stored.
-    """
-    drafts: dict[str, _Draft] = {}
-    for event in events:
-        stored = known.get(event.sale.id, Known())
-        draft = drafts.setdefault(event.sale.id, _Draft(stored, stored.sale or Sale(event.sale.id, "")))
-        draft.add(event)
-    due: dict[str, list[datetime]] = {}
-    too_late = 0
-    unlinked = set()
-    for draft in drafts.values():
-        customer_id = draft.sale.customer_id
-        if draft.known.customer is None or draft.known.customer.chat_id is None:
-            unlinked.add(customer_id)
-        for start in draft.begins(house):
-            if start.expires_at <= max(now, start.due_at):
-                too_late += 1
-            else:
-                due.setdefault(customer_id, []).append(start.due_at)
-    firsts = {customer_id: min(times) for customer_id, times in due.items()}
-    return Forecast(
-        now=frozenset(each for each, at in firsts.items() if at <= now),
-        soon=frozenset(each for each, at in firsts.items() if now < at <= now + SOON),
-        later=frozenset(each for each, at in firsts.items() if at > now + SOON),
-        too_late=too_late,
-        unlinked=frozenset(unlinked),
-    )
+    due_at: datetime | None
+    too_late: int
 
 
 @dataclass(slots=True)
-class _Draft:
-    """A sale as it would be after its new events."""
+class Draft:
+    """A sale as it would be after its new events, which are `add`ed one by one."""
 
     known: Known
     sale: Sale
-    events: list[OrderEvent] = field(default_factory=list)
+    _events: list[tuple[str, str, datetime]] = field(default_factory=list)
 
-    def add(self, event: OrderEvent) -> None:
-        self.events.append(event)
+    @property
+    def customer_id(self) -> str:
+        """Who would be written to."""
+        return self.sale.customer_id if self.known.customer is None else self.known.customer.id
+
+    @property
+    def is_unlinked(self) -> bool:
+        """Whether nothing can be written to its customer yet."""
+        return self.known.customer is None or self.known.customer.chat_id is None
+
+    def add(self, event: Spooled) -> None:
+        """Let it happen: an event that is not stored yet."""
+        self._events.append((event.id, event.type, event.occurred_at))
         first = min(event.occurred_at, self.sale.happened.get(event.type, event.occurred_at))
         self.sale = replace(
             self.sale,
-            customer_id=event.sale.customer.id,
-            items=tuple(item.model_dump(mode="json") for item in event.sale.items) or self.sale.items,
+            customer_id=event.customer_id,
+            items=tuple(event.payload["sale"].get("items", ())) or self.sale.items,
             happened={**self.sale.happened, event.type: first},
         )
 
-    def begins(self, house: House) -> list[Start]:
+    def outlook(self, house: House, now: datetime) -> Outlook:
+        """Tell what it would set off, if its events were stored `now`. Quiet hours may move a message by some hours."""
+        begins = self._begins(house)
+        due = [start.due_at for start in begins if start.expires_at > max(now, start.due_at)]
+        return Outlook(min(due, default=None), len(begins) - len(due))
+
+    def _begins(self, house: House) -> list[Start]:
         """Give what would begin, each once, and nothing that an event of the sale keeps from beginning."""
         if self.sale.confirmed_at is not None:
             return []
         found: dict[str, Start] = {}
-        for event in self.events:
-            for start in starts(house, self.sale, on=event.type, at=event.occurred_at, occurrence=event.id):
-                ended = {"order.cancelled", "order.returned"} - {event.type}
+        for event_id, kind, at in self._events:
+            for start in starts(house, self.sale, on=kind, at=at, occurrence=event_id):
+                ended = {"order.cancelled", "order.returned"} - {kind}
                 if start.key in self.known.planned or (ended | set(start.trigger.unless)) & set(self.sale.happened):
                     continue
                 earlier = found.get(start.key)
                 found[start.key] = min(start, earlier, key=lambda each: each.due_at) if earlier else start
         return list(found.values())
+
+
+def draft(sale_id: str, known: Known) -> Draft:
+    """Give a sale as it is stored, or a new one."""
+    return Draft(known, known.sale or Sale(sale_id, ""))

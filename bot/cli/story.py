@@ -27,6 +27,7 @@ _MESSAGE_NAMES: Mapping[str, str] = {
     "card": "case card",
     "thread": "line in the case's thread",
     "whisper": "hint to a member of staff",
+    "alarm": "alarm for whoever runs the program",
 }
 
 
@@ -199,7 +200,7 @@ def _moment_name(moment: Moment) -> str:
 
 def _moment_reason(uow: UnitOfWork, house: House, moment: Moment, sale: Sale, customer: Customer, now: datetime) -> str:
     """Give the one reason of a moment: why it is held or dropped, or, where it is planned, what it was planned for."""
-    if moment.state != "planned":
+    if moment.state != "planned" or moment.reason:
         return moment.reason or moment.state
     if moment.kind != "start":
         return {

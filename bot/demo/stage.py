@@ -125,7 +125,7 @@ async def open_stage(folder: Path, start: datetime, flows_dir: Path | None) -> A
             http_port=0,
             flows_dir=flows_dir,
         )
-        async with open_service(settings, clock=clock, shop=shop, slack_per_second=_PLENTY) as service:
+        async with open_service(settings, clock=clock, shop=shop, slack_per_second=_PLENTY, look_every=None) as service:
             await slack.wait_connected()
             yield Stage(service, telegram, slack, clock, channels)
 

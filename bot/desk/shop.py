@@ -80,13 +80,14 @@ class Guards:
 
     No message of the bot's own accord between `quiet_from` and `quiet_to` (the customer's wall clock; equal: no quiet
     hours), no second question within `ask_every` of the last, and none within `pause_after_talk` of the last word in a
-    talk.
+    talk. Of questions that are late because nobody could ask them, `catch_up_per_hour` begin in an hour.
     """
 
     quiet_from: time = time(21)
     quiet_to: time = time(8, 30)
     ask_every: timedelta = timedelta()
     pause_after_talk: timedelta = timedelta()
+    catch_up_per_hour: int = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +104,9 @@ class Shop:
     """One shop, as its shop.yaml describes it, with every default filled in.
 
     `languages` holds the default first. `time_zone` and `country` apply to customers whose own are not known.
-    `max_cycles` is how often a customer is asked about one case before a person calls. `link_expires_after` is the life
-    of an unused chat link; `messages_per_second` and `per_chat_per_second` are the send budget.
+    `ops_channel` is where the program tells of itself; left out: the fallback channel, for an alarm that nobody sees is
+    none. `max_cycles` is how often a customer is asked about one case before a person calls. `link_expires_after` is
+    the life of an unused chat link; `messages_per_second` and `per_chat_per_second` are the send budget.
 
     Source: one message a second per chat, thirty in all: https://core.telegram.org/bots/faq (read 2025-11).
     """
@@ -128,6 +130,11 @@ class Shop:
     max_cycles: int = 3
     messages_per_second: int = 30
     per_chat_per_second: int = 1
+
+    @property
+    def alarm_channel(self) -> str:
+        """Where the program tells of itself."""
+        return self.ops_channel or self.fallback_channel
 
     def team(self, name: str) -> Team:
         """Give the team of that name; for ``fallback``, or a team that is no more, the fallback channel."""

@@ -21,6 +21,25 @@ def count(text: str) -> int:
     return int(text)
 
 
+MESSAGES_PER_SECOND_MAX = 1000
+"""What Telegram lets a bot send that pays for it.
+
+Source: https://core.telegram.org/bots/faq#how-can-i-message-all-of-my-bot-39s-subscribers-at-once (read 2026-11-25).
+"""
+
+
+def rate(text: str) -> int:
+    """Read how many messages a second a bot may send."""
+    number = count(text)
+    if number > MESSAGES_PER_SECOND_MAX:
+        msg = (
+            f"{text} a second is more than Telegram takes from any bot;"
+            f" write 30, or what the bot pays for, at most {MESSAGES_PER_SECOND_MAX}"
+        )
+        raise ValueError(msg)
+    return number
+
+
 def share(text: str) -> float:
     """Read a number from 0 to 1."""
     if not re.fullmatch(r"0(\.\d{1,6})?|1(\.0{1,6})?", text, re.ASCII):

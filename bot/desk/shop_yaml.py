@@ -31,6 +31,7 @@ from bot.desk.shop_values import (
     language,
     link,
     quiet_hours,
+    rate,
     share,
     slack_user,
     time_zone,
@@ -115,8 +116,8 @@ def _shop(top: Marked) -> Shop:
         privacy_link=links.value("privacy", link, None),
         link_expires_after=links.value("expire_after", fixed_length, timedelta(days=60)),
         max_cycles=given.section("cases", "max_cycles").value("max_cycles", count, 3),
-        messages_per_second=limits.value("messages_per_second", count, 30),
-        per_chat_per_second=limits.value("per_chat_per_second", count, 1),
+        messages_per_second=limits.value("messages_per_second", rate, 30),
+        per_chat_per_second=limits.value("per_chat_per_second", rate, 1),
     )
 
 
@@ -232,13 +233,14 @@ def _texts(given: Marked, languages: tuple[str, ...]) -> Texts:
 
 def _guards(shop: Fields) -> Guards:
     default = Guards()
-    fields = shop.section("guards", "quiet_hours", "ask_every", "pause_after_talk")
+    fields = shop.section("guards", "quiet_hours", "ask_every", "pause_after_talk", "catch_up_per_hour")
     start, end = fields.value("quiet_hours", quiet_hours, (default.quiet_from, default.quiet_to))
     return Guards(
         quiet_from=start,
         quiet_to=end,
         ask_every=fields.value("ask_every", fixed_length, default.ask_every),
         pause_after_talk=fields.value("pause_after_talk", fixed_length, default.pause_after_talk),
+        catch_up_per_hour=fields.value("catch_up_per_hour", count, default.catch_up_per_hour),
     )
 
 

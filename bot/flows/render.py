@@ -119,6 +119,8 @@ def render(
     """
     language = pick_language(texts, languages)
     source = texts.get(language, "")
+    if "{" not in source:
+        return _shortened(source.strip(), TEXT_MAX_CHARS)
     values = {**context, "__locale__": _locale(language, languages), "__zone__": _zone(zone)}
     try:
         text = _compiled(source).render(values)

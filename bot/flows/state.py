@@ -1,7 +1,7 @@
 """Where one customer stands in one pinned version of a flow. Frozen, and serialisable between any two events."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 Status: TypeAlias = Literal["new", "asking", "waiting", "finished"]
@@ -42,7 +42,8 @@ class State:
 
 def state_to(state: State) -> dict[str, Any]:
     """Return `state` as plain values that JSON can hold."""
-    return asdict(state)
+    asked = [{"turn": each.turn, "step": each.step, "answered": each.answered} for each in state.asked]
+    return {name: getattr(state, name) for name in State.__dataclass_fields__} | {"asked": asked}
 
 
 def state_from(values: Mapping[str, Any]) -> State:

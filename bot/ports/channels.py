@@ -6,7 +6,8 @@ A body as the use cases write it, and the adapters read it:
   ``"message_id"`` (text None: only the keyboard goes).
 - ``slack`` card: ``{"channel": "C1", "ts": None | "…", "card": {...Card as JSON}}``; thread: ``{"channel",
   "thread_ts", "text"}``;
-  whisper: ``{"channel", "user", "text", "thread_ts"}``. `text` is plain: the adapter escapes it; a mention is
+  whisper: ``{"channel", "user", "text", "thread_ts"}``; alarm: ``{"channel", "text"}``. `text` is plain: the adapter
+  escapes it; a mention is
   ``{user:U1}``.
 """
 

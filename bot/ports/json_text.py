@@ -6,12 +6,16 @@ sender has long been told that all is well.
 
 import json
 import math
+import re
 from typing import Any
 
 from bot.errors import InputRefused
 
 DEPTH_MAX = 32
 """How deep lists and objects may be nested."""
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+"""NUL, and halves of a surrogate pair."""
 
 
 def read_json(text: str | bytes) -> Any:
@@ -43,7 +47,7 @@ def _unstorable(value: Any, path: str, depth: int) -> tuple[str, str] | None:
     if depth > DEPTH_MAX:
         return path, f"is nested deeper than {DEPTH_MAX} levels"
     match value:
-        case str() if "\x00" in value or any("\ud800" <= each <= "\udfff" for each in value):
+        case str() if _UNSTORABLE.search(value):
             return path or "(the whole)", "has a character that cannot be stored (NUL, or half of an emoji)"
         case float() if not math.isfinite(value):
             return path or "(the whole)", "is a number too large to be stored"

@@ -128,7 +128,7 @@ class Moment:
 
 
 OutgoingKind: TypeAlias = Literal[
-    "question", "reminder", "notice", "answer", "system", "staff_reply", "edit", "card", "thread", "whisper"
+    "question", "reminder", "notice", "answer", "system", "staff_reply", "edit", "card", "thread", "whisper", "alarm"
 ]
 OutgoingState: TypeAlias = Literal["waiting", "sending", "sent", "unknown", "refused", "dropped", "held", "failed"]
 
@@ -165,6 +165,54 @@ class Outgoing:
     case_id: str | None = None
     turn: int | None = None
     id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A message that may go now, and what the guards ask about it: just that of customer, sale and talk.
+
+    `case_status` is that of the sale's case that is not confirmed; `question_state` that of the question of a reminder.
+    """
+
+    message: Outgoing
+    is_known: bool = False
+    is_linked: bool = False
+    is_stopped: bool = False
+    is_unreachable: bool = False
+    consents: Mapping[str, bool] = field(default_factory=dict)
+    country: str | None = None
+    time_zone: str | None = None
+    last_question_at: datetime | None = None
+    last_wrote_at: datetime | None = None
+    is_paused: bool = False
+    case_status: str | None = None
+    talk_status: str | None = None
+    talk_turn: int | None = None
+    has_spoken: bool = False
+    question_state: OutgoingState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Underway:
+    """How a message that was claimed stands now, and what its mark asks about: its conversation, if it has one."""
+
+    state: OutgoingState
+    attempts: int
+    talk_status: str | None = None
+    talk_turn: int | None = None
+    visits: int = 0
+    sale_id: str | None = None
+    customer_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A message that was taken: its row, what the other side calls it, and whose question it was, if it was one."""
+
+    id: int
+    external: str
+    asked_of: tuple[str, str] | None = None
+    """Sale and customer."""
 
 
 InboxSource: TypeAlias = Literal["shop", "telegram", "slack"]

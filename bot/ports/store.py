@@ -10,8 +10,11 @@ from typing import Any, Protocol, TypeVar
 
 from bot.desk.states import Case
 from bot.ports.records import (
+    Arrived,
+    Candidate,
     Conversation,
     Customer,
+    InboxSource,
     Incoming,
     LinkToken,
     LogEntry,
@@ -20,6 +23,7 @@ from bot.ports.records import (
     Post,
     Promise,
     Sale,
+    Underway,
     Verdict,
 )
 
@@ -151,8 +155,28 @@ class UnitOfWork(Protocol):
         the rows are locked and those locked by others are left out.
         """
 
+    def candidates(self, now: datetime, limit: int, channel: str) -> list[Candidate]:
+        """Give messages of a channel that may go now, by priority and age, for us to claim, with what the guards ask.
+
+        Of a ``case:`` lane, and on PostgreSQL, as `due_outgoing`. Customers are not locked: whoever stops in this very
+        moment may yet be written to, as if they had stopped in the next.
+        """
+
     def claim(self, ids: Sequence[int], lease_until: datetime) -> None:
         """Mark messages as being sent by us until the lease ends; counts an attempt."""
+
+    def underway(self, messages: Sequence[Outgoing]) -> dict[int, Underway]:
+        """Give how claimed messages stand now, by their ids; what is no more is left out.
+
+        On PostgreSQL they are locked, after their customers. Ask first, before customers or sales are read otherwise.
+        """
+
+    def arrived(self, messages: Sequence[Arrived], now: datetime) -> None:
+        """Store that messages were taken, many at once: they are ``sent``.
+
+        Of a question: that its sale was asked for the first time, if so, and its customer last. Before customers and
+        sales are read: what is known of them within the transaction does not learn of it.
+        """
 
     def expired_leases(self, now: datetime) -> list[Outgoing]:
         """Give messages whose sender died between claim and mark."""
@@ -165,6 +189,12 @@ class UnitOfWork(Protocol):
 
     def outgoing_of(self, sale_id: str) -> list[Outgoing]:
         """Give all messages of a sale, oldest first."""
+
+    def asks_of(self, sale_id: str) -> list[Outgoing]:
+        """Give the questions and reminders of a sale, oldest first, whatever became of them."""
+
+    def drop_outgoing(self, message: Outgoing, reason: str) -> None:
+        """Let a message that still waits, or is held, never go out; where it is on its way by now, nothing changes."""
 
     def question_of(self, conversation_id: str, turn: int) -> Outgoing | None:
         """Give the message that asked a question."""
@@ -183,16 +213,25 @@ class UnitOfWork(Protocol):
         """Commit what came in; for each item, whether it was new (false: a repeat)."""
 
     def new_incoming(self, limit: int) -> list[Incoming]:
-        """Give what is to be handled, in order of arrival.
+        """Give what is to be handled: staff before customers before orders, of each in order of arrival.
 
-        On PostgreSQL lanes that another process works on are left out.
+        None takes a whole batch while another waits. On PostgreSQL lanes that another process works on are left out.
         """
+
+    def new_among(self, source: InboxSource, keys: Collection[str]) -> list[Incoming]:
+        """Give those rows with one of these keys that are still to be handled, in order of arrival."""
+
+    def states_among(self, source: InboxSource, keys: Collection[str]) -> dict[str, str]:
+        """Give the state of each thing that came in with one of these keys; those that never came are left out."""
 
     def settle_incoming(self, incoming_id: int, state: str, error: str | None = None) -> None:
         """Set what became of it; counts an attempt where it failed."""
 
     def inbox(self, states: Sequence[str], limit: int) -> list[Incoming]:
         """Give incoming things in any of `states`."""
+
+    def retry_incoming(self, ids: Sequence[int]) -> list[int]:
+        """Let those of `ids` be handled again that failed or were ignored; gives them. Others stay as they are."""
 
     # links, log, settings of the program itself
     def link_token(self, token_hash: str) -> LinkToken | None:
@@ -210,13 +249,26 @@ class UnitOfWork(Protocol):
     def note(self, key: str) -> str | None:
         """Give a small value that the program remembers about itself (for example Telegram's offset)."""
 
+    def hold_note(self, key: str) -> str | None:
+        """Give a small value that is about to change, kept from other programs until the transaction ends."""
+
     def put_note(self, key: str, value: str) -> None:
         """Remember a small value."""
 
     def read_ahead(
-        self, *, customers: Collection[str] = (), sales: Collection[str] = (), conversations: Collection[str] = ()
+        self,
+        *,
+        customers: Collection[str] = (),
+        chats: Collection[int] = (),
+        sales: Collection[str] = (),
+        conversations: Collection[str] = (),
+        keys: Collection[str] = (),
+        is_whole: bool = False,
     ) -> None:
         """Read many in a few statements, to have them at hand one by one. Cases come with their sales.
+
+        `chats`: customers by their chat. `keys`: conversations by their start key. `is_whole`: with each sale also its
+        promises, all its conversations, and what was asked in them.
 
         On PostgreSQL this also locks the customers, those of `sales` included, before anything else: whoever is about
         to work on sales or cases calls it first, so that all lock in one order.

@@ -6,10 +6,13 @@ from alembic import context
 from alembic.runtime.migration import MigrationInfo
 from sqlalchemy import Connection, text
 
+from storage.compatibility import demand_no_older_program, keep_floor, wait_for_turn
 from storage.tables import metadata
 
 _MIGRATING = 0xAF7E125A1E
 """The advisory lock by which, of several processes that start at once, one migrates and the others wait."""
+_TURN_SECONDS = 60
+_TABLE_SECONDS = 2
 
 
 def _tell(*, step: MigrationInfo, **_more: Any) -> None:
@@ -27,11 +30,14 @@ def _migrate(connection: Connection) -> None:
         on_version_apply=_tell,  # type: ignore[arg-type] # called by keyword, as documented
     )
     with context.begin_transaction():
-        if connection.dialect.name == "postgresql":
-            # A table that somebody holds shall stop the migration, not the migration everybody behind it.
-            connection.execute(text("SET LOCAL lock_timeout = '10s'"))
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATING})
+        wait_for_turn(connection, _MIGRATING, turn_seconds=_TURN_SECONDS, table_seconds=_TABLE_SECONDS)
+        known, schema = context.script, context.get_context()
+        now_at, target = schema.get_current_revision(), context.get_revision_argument()
+        if not context.config.attributes.get("is_downgrade"):
+            pending = list(known.iterate_revisions(target, now_at or "base"))
+            demand_no_older_program(connection, known, pending[::-1])
         context.run_migrations()
+        keep_floor(connection, known, schema.get_current_revision())
         if connection.dialect.name == "sqlite":
             astray = connection.execute(text("PRAGMA foreign_key_check")).all()
             if astray:

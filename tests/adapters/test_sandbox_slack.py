@@ -852,3 +852,29 @@ async def test_waiting_in_vain_shows_what_there_is(slack, client):
     await client.chat_postMessage(channel="C_WINE", text="something else")
     with pytest.raises(TimeoutError, match="aftersale: something else"):
         await slack.channel("C_WINE").wait_for(lambda m: m.text == "never", timeout=0.05)
+
+
+async def test_offline_refuses_connections_and_comes_back_at_the_same_address() -> None:
+    """With the network gone nobody listens: a connection is refused; afterwards all is as before."""
+    async with SandboxSlack(clock=lambda: START) as slack, aiohttp.ClientSession() as session:
+        url = f"{slack.base_url}auth.test"
+        await slack.go_offline()
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await session.post(url)
+        await slack.come_online()
+        async with session.post(url, headers={"Authorization": "Bearer xoxb-sandbox"}) as answer:
+            assert (await answer.json())["ok"]
+
+
+async def test_a_call_that_hangs_without_acting_leaves_nothing() -> None:
+    """The connection ends without an answer, and nothing was posted."""
+    async with SandboxSlack(clock=lambda: START) as slack, aiohttp.ClientSession() as session:
+        channel = slack.channel("C1", "one")
+        slack.hang_next("chat.postMessage", 0.01, acts=False)
+        with pytest.raises(aiohttp.ServerDisconnectedError):
+            await session.post(
+                f"{slack.base_url}chat.postMessage",
+                json={"channel": "C1", "text": "hello"},
+                headers={"Authorization": "Bearer xoxb-sandbox"},
+            )
+        assert channel.messages == []

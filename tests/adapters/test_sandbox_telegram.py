@@ -710,3 +710,43 @@ async def test_a_whole_application_runs_on_it(tg: SandboxTelegram, bot: Bot) -> 
         await application.stop()
     assert [a.text for a in freja.answers] == ["Noted"]
     assert (freja.buttons, tg.pending_updates) == ([], 0)
+
+
+async def test_offline_refuses_connections_and_comes_back_at_the_same_address() -> None:
+    """With the network gone nobody listens: a connection is refused; afterwards all is as before."""
+    async with SandboxTelegram(token=TOKEN, clock=MovedClock()) as telegram, aiohttp.ClientSession() as session:
+        url = f"{telegram.base_url}/bot{TOKEN}/getMe"
+        await telegram.go_offline()
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await session.get(url)
+        await telegram.come_online()
+        async with session.get(url) as answer:
+            assert answer.status == 200
+
+
+async def test_what_arrived_and_what_was_handed_over_is_kept_as_it_was() -> None:
+    """Books need what was, not what is: neither an edit of the bot nor one of the customer changes it."""
+    async with SandboxTelegram(token=TOKEN, clock=MovedClock()) as telegram, aiohttp.ClientSession() as session:
+        customer = telegram.customer()
+        await customer.send("first")
+        await customer.edit_last("second")
+        send = {"chat_id": customer.user_id, "text": "a question"}
+        async with session.post(f"{telegram.base_url}/bot{TOKEN}/sendMessage", json=send) as answer:
+            message_id = (await answer.json())["result"]["message_id"]
+        edit = {"chat_id": customer.user_id, "message_id": message_id, "text": "closed"}
+        await session.post(f"{telegram.base_url}/bot{TOKEN}/editMessageText", json=edit)
+        assert [each["message"]["text"] for each in telegram.handed if "message" in each] == ["first"]
+        assert [(each.message_id, each.text) for each in telegram.arrivals] == [(message_id, "a question")]
+
+
+async def test_a_delayed_update_comes_after_later_ones_with_a_later_number() -> None:
+    """What was kept back is as it was when it was said, and gets its update_id only when it is handed over."""
+    async with SandboxTelegram(token=TOKEN, clock=MovedClock()) as telegram:
+        customer = telegram.customer()
+        telegram.delay_next_update(2)
+        for words in ("first", "second", "third"):
+            await customer.send(words)
+        telegram.release_updates(newest_first=True)
+        said = [(each["update_id"], each["message"]["text"]) for each in telegram.handed]
+        assert [words for _, words in said] == ["third", "second", "first"]
+        assert said == sorted(said)

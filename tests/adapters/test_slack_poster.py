@@ -183,13 +183,22 @@ async def test_while_names_cannot_be_looked_up_the_message_waits(slack, poster):
 
 
 async def test_being_told_to_wait_is_a_delay_and_is_not_repeated_in_secret(slack, poster):
-    """A 429 becomes a delay of the length that Slack names, for this message alone; one call was made."""
+    """A 429 becomes a delay of the length that Slack names, for all that goes by this method; one call was made."""
     slack.fail_next("chat.postMessage", "ratelimited", retry_after=7)
     with pytest.raises(DeliveryDelayed) as caught:
         await poster.deliver(card_row())
     assert caught.value.retry_after == timedelta(seconds=7)
-    assert caught.value.everyone is False
+    assert caught.value.everyone is True
     assert [call.method for call in slack.calls] == ["chat.postMessage"]
+
+
+async def test_being_told_to_search_less_binds_no_other_message(slack, poster):
+    """A 429 to the search before a repeat is of another method than the posts of everybody else."""
+    slack.fail_next("conversations.history", "ratelimited", retry_after=60)
+    with pytest.raises(DeliveryDelayed) as caught:
+        await poster.deliver(card_row(attempts=2))
+    assert caught.value.retry_after == timedelta(seconds=60)
+    assert caught.value.everyone is False
 
 
 async def test_a_channel_that_is_gone_is_said_to_be_gone(slack, poster):
@@ -289,3 +298,12 @@ def test_each_failure_means_one_thing(error, meaning, again):
 def test_what_the_operator_can_mend_is_said_in_plain_words():
     """A revoked token names the setting to renew."""
     assert "SLACK_BOT_TOKEN" in str(delivery_error(said("token_revoked")))
+
+
+async def test_an_alarm_is_a_line_in_its_channel(slack, poster):
+    """It goes to the channel that its body names, in no thread, with nothing in it that Slack would act upon."""
+    channel = slack.channel("COPS", "ops")
+    ts = await poster.deliver(row("alarm", channel="COPS", text="🚨 <!channel> is down\n→ look & mend"))
+    [message] = channel.messages
+    assert (message.ts, message.thread_ts) == (ts, None)
+    assert message.text == "🚨 &lt;!channel&gt; is down\n→ look &amp; mend"

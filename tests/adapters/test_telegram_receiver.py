@@ -176,6 +176,21 @@ async def test_a_tap_that_cannot_be_answered_stops_nothing(sandbox: SandboxTeleg
         assert poller.health is None
 
 
+async def test_a_storm_of_taps_fills_no_memory(sandbox: SandboxTelegram, bot: Bot, inbox: Inbox) -> None:
+    """While Telegram takes no answers, every tap is stored, and of the answers only the newest are kept for later."""
+    customer = await asked(sandbox, bot)
+    sandbox.latency = timedelta(seconds=0.2)
+    secret = {"X-Telegram-Bot-Api-Secret-Token": SECRET}
+    webhook = TelegramWebhook(bot, SECRET, inbox.commit, CLOCK)
+    query = {"from": {"id": customer.user_id, "is_bot": False, "first_name": "F"}, "chat_instance": "1", "data": "x"}
+    for number in range(1500):
+        update = {"update_id": number, "callback_query": {"id": str(number), **query}}
+        assert await webhook.handle(secret, json.dumps(update).encode()) == 200
+    assert len(inbox.rows) == 1500
+    assert webhook.answers_waiting <= 1000
+    await webhook.stop()
+
+
 @pytest.mark.parametrize("status", [500, 502, 429])
 async def test_trouble_is_waited_out(sandbox: SandboxTelegram, bot: Bot, inbox: Inbox, status: int) -> None:
     """Errors of Telegram show in `health` and pass; what was written meanwhile arrives."""

@@ -200,7 +200,7 @@ def test_the_row_of_the_inbox_keeps_the_update_whole() -> None:
     """Key, lane and the raw update, an album's group id included."""
     update = said(photo=[FILE], media_group_id="album-1")
     row = incoming(update, NOW)
-    assert (row.source, row.key, row.lane, row.received_at) == ("telegram", "1", "chat:7001", NOW)
+    assert (row.source, row.key, row.lane, row.received_at) == ("telegram", "1:7001.5", "chat:7001", NOW)
     assert row.payload == update
 
 
@@ -258,3 +258,12 @@ def test_no_update_makes_it_raise(update: Any) -> None:
     row = incoming(update, NOW)
     assert row.key
     json.dumps(row.payload, allow_nan=False).encode()
+
+
+def test_the_same_number_again_is_a_repeat_only_of_the_same_thing() -> None:
+    """Numbers begin anew after a quiet week, and each bot has its own: what is not the same is not taken for a repeat."""
+    first, edited = said(text="hi"), {"update_id": 1, "edited_message": message(text="hello", edit_date=7)}
+    later = {"update_id": 1, "message": {**message(text="hi"), "message_id": 900}}
+    tap = {"update_id": 1, "callback_query": {"id": "42", "from": FREJA, "data": "a:1:1:0"}}
+    assert incoming(first, NOW).key == incoming(dict(first), NOW).key
+    assert len({incoming(each, NOW).key for each in (first, edited, later, tap)}) == 4

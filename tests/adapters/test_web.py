@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +14,7 @@ from prometheus_client import CollectorRegistry, Counter
 from standardwebhooks import Webhook
 
 from bot.adapters.clock import MovableClock, SystemClock
-from bot.adapters.web import BODY_MAX_BYTES, build_web, serve
+from bot.adapters.web import BODY_MAX_BYTES, build_web, listen, serve
 from bot.errors import ConfigurationError, Forbidden
 from bot.ports.records import Incoming
 
@@ -261,6 +262,41 @@ async def test_health_that_cannot_be_told_is_not_ready() -> None:
     assert "inner" not in answer.text
 
 
+async def test_live_asks_nobody_and_ready_only_whether_calls_can_be_taken() -> None:
+    """A supervisor is told that it lives whatever is wrong; a load balancer only what concerns calls, in plain words."""
+    asked: list[str] = []
+
+    async def ill() -> dict[str, Any]:
+        asked.append("health")
+        return {"ready": False, "problems": ["Telegram does not answer"]}
+
+    async def away() -> str | None:
+        asked.append("ready")
+        return "the database does not answer"
+
+    async with client_for(Inbox(), health=ill, why_not_ready=away) as client:
+        live, ready = await client.get("/health/live"), await client.get("/health/ready")
+    async with client_for(Inbox(), health=ill) as client:
+        still = await client.get("/health/ready")
+    assert (live.status_code, live.text) == (200, "live\n")
+    assert (ready.status_code, ready.text) == (503, "not ready: the database does not answer\n")
+    assert (still.status_code, still.text) == (200, "ready\n")
+    assert asked == ["ready"]
+
+
+async def test_metrics_are_looked_at_before_they_are_shown() -> None:
+    """What is shown is of this moment: whoever asks makes the program look first."""
+    registry = CollectorRegistry()
+    looks = Counter("aftersale_looks", "Looks", registry=registry)
+
+    async def look() -> None:
+        looks.inc()
+
+    async with client_for(Inbox(), metrics=registry, look=look) as client:
+        assert "aftersale_looks_total 1.0" in (await client.get("/metrics")).text
+        assert "aftersale_looks_total 2.0" in (await client.get("/metrics")).text
+
+
 async def test_metrics_show_the_registry_that_was_given() -> None:
     """What others count is shown in Prometheus' own form."""
     registry = CollectorRegistry()
@@ -318,6 +354,14 @@ async def test_server_finishes_what_it_is_answering_and_stops() -> None:
     assert await call == 200
     with pytest.raises(aiohttp.ClientConnectorError):
         await ask(address)
+
+
+def test_an_answer_does_not_wait_for_the_other_side() -> None:
+    """Each connection sends at once: else every answer after the first takes 40 ms, in which nothing happens."""
+    with listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 async def test_address_that_is_taken_is_refused_in_words() -> None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -683,7 +685,7 @@ def test_repeat_of_what_came_in_changes_nothing(database: SqlDatabase) -> None:
         lambda unit: unit.receive([incoming("3"), incoming("1"), replace(incoming("1"), source="slack")])
     )
     assert (first, again) == ([True, False, True], [True, False, True])
-    assert database.run_now(lambda unit: keys(unit.new_incoming(9))) == ["2", "3", "1"]
+    assert database.run_now(lambda unit: keys(unit.new_incoming(9))) == ["1", "2", "3"]
 
 
 def test_incoming_comes_back_as_stored_in_order_of_arrival(database: SqlDatabase) -> None:
@@ -692,6 +694,36 @@ def test_incoming_comes_back_as_stored_in_order_of_arrival(database: SqlDatabase
     assert all(database.run_now(lambda unit: unit.receive(items)))
     assert [replace(each, id=None) for each in database.run_now(lambda unit: unit.new_incoming(1000))] == items
     assert database.run_now(lambda unit: keys(unit.new_incoming(2))) == ["0", "1"]
+
+
+def test_staff_come_before_customers_before_orders_and_nobody_waits_for_ever(database: SqlDatabase) -> None:
+    """Proves that a burst of orders keeps no member of staff waiting, and a storm of taps no order."""
+    orders = [incoming(f"o{number}") for number in range(50)]
+    taps = [replace(incoming(f"t{number}"), source="telegram") for number in range(50)]
+    clicks = [replace(incoming(f"s{number}"), source="slack") for number in range(3)]
+    database.run_now(lambda unit: unit.receive([*orders, *taps, *clicks]))
+    batch = keys(database.run_now(lambda unit: unit.new_incoming(20)))
+    assert batch == ["s0", "s1", "s2", *(f"t{number}" for number in range(13)), *(f"o{number}" for number in range(4))]
+
+
+def test_rows_are_found_by_their_keys_while_they_wait(database: SqlDatabase) -> None:
+    """Proves that a command finds just what it brought, in order, and not what was handled meanwhile."""
+    database.run_now(lambda unit: unit.receive([incoming("a"), incoming("b"), incoming("c")]))
+    (first, *_) = database.run_now(lambda unit: unit.new_incoming(1))
+    database.run_now(lambda unit: unit.settle_incoming(first.id or 0, "done"))
+    assert keys(database.run_now(lambda unit: unit.new_among("shop", {"c", "b", "a"}))) == ["b", "c"]
+    assert database.run_now(lambda unit: unit.new_among("slack", {"b"})) == []
+
+
+def test_states_are_given_of_what_came_in(database: SqlDatabase) -> None:
+    """Proves that the states of known things are given by their key, and nothing about unknown ones."""
+    database.run_now(lambda unit: unit.receive([incoming("a"), incoming("b")]))
+    (first, *_) = database.run_now(lambda unit: unit.new_incoming(1))
+    database.run_now(lambda unit: unit.settle_incoming(first.id or 0, "done"))
+    found = database.run_now(lambda unit: unit.states_among("shop", {"a", "b", "c"}))
+    assert found == {"a": "done", "b": "new"}
+    assert database.run_now(lambda unit: unit.states_among("slack", {"a"})) == {}
+    assert database.run_now(lambda unit: unit.states_among("shop", set())) == {}
 
 
 def test_failed_incoming_stays_visible_and_can_be_retried(database: SqlDatabase) -> None:
@@ -709,6 +741,89 @@ def test_failed_incoming_stays_visible_and_can_be_retried(database: SqlDatabase)
     assert [each.attempts for each in database.run_now(lambda unit: unit.inbox(["ignored"], 5))] == [0]
     database.run_now(lambda unit: unit.settle_incoming(failed.id or 0, "new"))
     assert [(each.key, each.attempts) for each in database.run_now(lambda unit: unit.new_incoming(5))] == [("1", 1)]
+
+
+# What is read ahead -----------------------------------------------------------------------------------------------
+
+
+def test_what_was_read_ahead_is_answered_without_another_question(freja: SqlDatabase) -> None:
+    """Proves that a batch asks once for all: a whole sale costs no statement more, and writes go out with their kind."""
+
+    def fill(unit: UnitOfWork) -> None:
+        unit.put_conversation(CONVERSATION)
+        unit.put_case(CASE)
+        unit.put_promise(Promise("1001", "p1", "before the weekend"))
+        unit.send(replace(outgoing("q"), sale_id="1001", conversation_id="v1", turn=2))
+
+    freja.run_now(fill)
+    asked: list[str] = []
+
+    def work(unit: UnitOfWork) -> None:
+        unit.read_ahead(chats=[7_777_777_777], conversations=["v1"], is_whole=True)
+        asked.clear()
+        assert unit.customer_by_chat(7_777_777_777) == FREJA
+        assert unit.customer("c-7") == FREJA
+        assert unit.sale("1001") == SALE
+        assert unit.conversations_of("1001") == [CONVERSATION]
+        assert unit.conversation_by_key(CONVERSATION.key) == CONVERSATION
+        assert unit.cases_of("1001") == [CASE]
+        assert [each.id for each in unit.promises_of("1001")] == ["p1"]
+        (question,) = unit.asks_of("1001")
+        assert unit.question_of("v1", 2) == question
+        unit.put_conversation(replace(CONVERSATION, cycle=3))
+        unit.put_sale(replace(SALE, paused=False))
+        assert unit.conversations_of("1001")[0].cycle == 3
+        unit.drop_outgoing(question, "closed")
+        unit.release_held("1001", NOW)
+        assert unit.asks_of("1001")[0].state == "dropped"
+        assert asked == []
+
+    with counting(freja, asked):
+        freja.run_now(work)
+    assert len(asked) == 4 + 1  # conversation, sale, dropped and released messages, released moments
+    assert freja.run_now(lambda unit: unit.asks_of("1001"))[0].reason == "closed"
+
+
+def test_a_message_on_its_way_is_not_dropped_any_more(freja: SqlDatabase) -> None:
+    """Proves that what another program claimed meanwhile keeps its state: it may be at the customer by now."""
+    freja.run_now(sending(replace(outgoing("q"), sale_id="1001")))
+    (before,) = freja.run_now(lambda unit: unit.asks_of("1001"))
+    freja.run_now(lambda unit: unit.claim([before.id or 0], NOW + HOUR))
+    freja.run_now(lambda unit: unit.drop_outgoing(before, "closed"))
+    assert freja.run_now(lambda unit: unit.asks_of("1001"))[0].state == "sending"
+
+
+def test_writes_about_one_sale_keep_their_order_among_those_of_others(freja: SqlDatabase) -> None:
+    """Proves that gathering mixes nothing up: held, then released, then dropped, for two sales in turn."""
+    freja.run_now(lambda unit: unit.put_sale(Sale("1002", "c-7")))
+    freja.run_now(planning(moment("a")))
+    freja.run_now(planning(replace(moment("b"), sale_id="1002")))
+
+    def work(unit: UnitOfWork) -> None:
+        for each in unit.due_moments(NOW, 2):
+            unit.settle(each.id or 0, "held", "waits")
+            unit.release_held(each.sale_id, NOW + HOUR)
+        unit.plan(replace(moment("a"), due_at=NOW - HOUR))
+
+    freja.run_now(work)
+    (a,) = freja.run_now(lambda unit: unit.moments_of("1001"))
+    (b,) = freja.run_now(lambda unit: unit.moments_of("1002"))
+    assert [(each.state, each.reason) for each in (a, b)] == [("planned", None)] * 2
+    assert (a.due_at, b.due_at) == (NOW - HOUR, NOW + HOUR)
+
+
+@contextlib.contextmanager
+def counting(database: SqlDatabase, asked: list[str]) -> Iterator[None]:
+    """Note every statement that goes to the database."""
+
+    def note(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        asked.append(statement)
+
+    event.listen(database._engine, "before_cursor_execute", note)
+    try:
+        yield
+    finally:
+        event.remove(database._engine, "before_cursor_execute", note)
 
 
 # Several programs on one PostgreSQL -------------------------------------------------------------------------------
@@ -746,6 +861,27 @@ def postgres(postgresql_url: str) -> Iterator[SqlDatabase]:
     opened = open_database(postgresql_url)
     yield opened
     opened.close()
+
+
+def test_other_programs_hear_at_once_of_what_came_in_or_is_to_go_out(
+    postgres: SqlDatabase, postgresql_url: str
+) -> None:
+    """Proves that a reply taken in by one program need not wait for the tick of the one that sends."""
+    other = open_database(postgresql_url)
+    heard: queue.Queue[str] = queue.Queue()
+    try:
+        other.listen(lambda: heard.put("look"))
+        heard.get(timeout=20)  # it listens
+        postgres.run_now(sending(outgoing("1")))
+        heard.get(timeout=20)
+        postgres.run_now(lambda unit: unit.receive([incoming("1")]))
+        heard.get(timeout=20)
+        postgres.run_now(lambda unit: unit.receive([incoming("1")]))
+        postgres.run_now(put_freja)
+        time.sleep(0.2)
+        assert heard.empty()
+    finally:
+        other.close()
 
 
 def test_second_program_gets_other_moments_without_waiting(postgres: SqlDatabase, postgresql_url: str) -> None:

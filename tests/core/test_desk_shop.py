@@ -70,7 +70,7 @@ def test_what_the_example_keeps_in_comments_is_valid_too() -> None:
     ]
     shop = parse_shop("\n".join(switched))
     assert shop.cx_owner == "U0123ABCD"
-    assert shop.ops_channel == "#aftersale"
+    assert (shop.ops_channel, shop.alarm_channel) == ("#aftersale", "#aftersale")
     assert shop.teams["delivery"].members == ("U0123ABCD",)
     assert shop.teams["delivery"].first_answer == Duration(span=timedelta(hours=4))
     assert shop.teams["skincare"].factors == {"clarity"}
@@ -122,6 +122,9 @@ OPTIONS = {
         ("remedies: { refund: { label: { fr: Remboursement } } }", "9:32", "'fr'"),
         ("remedies: { refund: { reask_after: soon } }", "9:36", "not a length of time"),
         ("limits: 30", "9:9", "needs keys of its own"),
+        ("limits: { messages_per_second: 1001 }", "9:32", "at most 1000"),
+        ("limits: { messages_per_second: 0 }", "9:32", "write 1 or more"),
+        ("limits: { per_chat_per_second: 5000 }", "9:32", "more than Telegram takes"),
         ("touchpoints: { invoice: [a, b] }", "9:25", "needs a value"),
     ],
 )

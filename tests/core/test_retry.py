@@ -43,7 +43,14 @@ def test_after_three_days_it_is_given_up_with_a_reason() -> None:
     """What is given up says after how many attempts; a moment before the end it is still tried."""
     assert decide(attempt=20, now=NOW, created_at=NOW - 3 * D + 5 * M) == RetryAt(NOW + 5 * M)
     assert decide(attempt=20, now=NOW, created_at=NOW - 3 * D) == GiveUp("tried 20 times in 3 days")
-    assert isinstance(decide(attempt=1, now=NOW, created_at=NOW, retry_after=4 * D), GiveUp)
+    assert isinstance(decide(attempt=10, now=NOW, created_at=NOW, retry_after=4 * D), GiveUp)
+
+
+def test_what_waited_long_before_its_first_attempt_is_not_given_up_at_once() -> None:
+    """Days off, and then a network that fails for a moment: the first failure is no reason to lose the message."""
+    for attempt in range(1, 10):
+        assert isinstance(decide(attempt=attempt, now=NOW, created_at=NOW - 4 * D), RetryAt)
+    assert isinstance(decide(attempt=10, now=NOW, created_at=NOW - 4 * D), GiveUp)
 
 
 def test_what_must_arrive_is_never_given_up() -> None:

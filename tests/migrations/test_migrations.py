@@ -1,6 +1,5 @@
 """The migrations: what they build is what the tables say, forwards and backwards, on both databases."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -90,12 +89,9 @@ def test_empty_database_is_told_from_a_current_one_and_migration_tells_its_steps
 
 def test_database_behind_the_program_is_told_from_a_current_one(database_url: str, tmp_path: Path) -> None:
     """Proves that a program with one more revision than the database has calls it old."""
-    folder = Path(revisions().dir)
-    later = tmp_path / "migrations"
-    shutil.copytree(folder, later)
-    (later / "versions" / "0002_later.py").write_text("revision = '0002'\ndown_revision = '0001'\n")
-    settings = migration_settings()
-    settings.set_main_option("script_location", str(later))
+    head = revisions().get_current_head()
+    (tmp_path / "9000_later.py").write_text(f"revision = '9000'\ndown_revision = '{head}'\n")
+    settings = migration_settings([tmp_path])
     with connection_to(database_url) as connection:
         assert schema_state(connection, ScriptDirectory.from_config(settings)) == "old"
         assert schema_state(connection) == "current"
@@ -105,6 +101,7 @@ def test_newer_database_is_left_alone(database_url: str) -> None:
     """Proves that a program refuses to touch what a later version of it made."""
     with connection_to(database_url) as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        connection.execute(text("UPDATE notes SET value = '9999' WHERE key = 'schema.oldest_program'"))
         connection.commit()
         assert schema_state(connection) == "newer"
     with pytest.raises(ConfigurationError, match="newer version"):

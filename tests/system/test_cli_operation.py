@@ -148,6 +148,7 @@ async def test_the_doctor_finds_all_well_and_changes_nothing(aftersale: Terminal
     for name in ("Settings", "Database", "shop.yaml", "Flows", "Clock", "Telegram token", "Slack bot token"):
         assert f"✔ {name}" in answer.out
     assert "Slack channel of team wine" in answer.out
+    assert "Slack channel of cases that no team answers for, alarms of the program itself" in answer.out
     assert not (aftersale.folder / "aftersale.db").exists()
 
 
@@ -167,6 +168,24 @@ async def test_the_doctor_names_each_ill_and_its_cure(aftersale: Terminal) -> No
     assert "✖ Slack channel of team wine" in answer.out
     assert "/invite" in answer.out
     assert "✔ Slack bot token" in answer.out
+
+
+async def test_the_doctor_looks_at_the_channel_for_alarms(aftersale: Terminal) -> None:
+    """An ops channel of its own is checked like the others: whether it is there, and whether the bot is in it."""
+    async with _both_sides(aftersale) as (_, slack):
+        shop = aftersale.folder / "shop.yaml"
+        text = shop.read_text(encoding="utf-8").replace('# ops_channel: "#aftersale"', "ops_channel: C0OPS")
+        shop.write_text(text, encoding="utf-8")
+        missing = await asyncio.to_thread(aftersale, "doctor")
+        channel = slack.channel("C0OPS", "ops", bot=False)
+        outside = await asyncio.to_thread(aftersale, "doctor")
+        channel.invite_bot()
+        well = await asyncio.to_thread(aftersale, "doctor")
+
+    assert "✖ Slack channel of alarms of the program itself: C0OPS" in missing.out
+    assert "✖ Slack channel of alarms of the program itself: the bot is not in #ops (C0OPS)" in outside.out
+    assert "/invite @aftersale" in outside.out
+    assert "✔ Slack channel of alarms of the program itself: the bot is in #ops" in well.out
 
 
 def test_the_doctor_goes_on_without_settings(aftersale: Terminal) -> None:

@@ -12,6 +12,7 @@ import pytest
 from bot.adapters.clock import SystemClock
 from bot.adapters.sandbox.telegram import SandboxTelegram
 from bot.app.base import USERNAME
+from bot.ports.records import Customer
 from bot.sales import hash_token
 from tests.databases import SqliteTemplate
 from tests.system.terminal import NOW, Terminal, event, logs_left_alone
@@ -241,6 +242,19 @@ def test_an_import_tells_the_same_as_then_comes_true(aftersale: Terminal) -> Non
     assert "Would write to 1 customer now, 0 within 14 days (if they link their chat)." in answer.out
     assert [each <= SystemClock().now() for each in planned["4"]] == [True]
     assert len(planned["1"]) == 2, "the repeat of what happened to it plans nothing anew"
+
+
+def test_a_customer_of_two_numbers_is_counted_once_with_their_chat(aftersale: Terminal) -> None:
+    """Who joined two customer numbers in one chat is one customer in the forecast, and linked."""
+    with aftersale.base() as base:
+        base.database.run_now(lambda uow: uow.put_customer(Customer("c-1", chat_id=7)))
+        base.database.run_now(lambda uow: uow.put_customer(Customer("c-2", extra={"same_as": "c-1"})))
+    _write_csv(aftersale.folder / "orders.csv", [_row(1), _row(2), _row(3)])
+
+    answer = aftersale("import", "orders.csv")
+
+    assert answer.code == 0, answer.err
+    assert "Would write to 0 customers now, 2 within 14 days (1 of them once they link a chat)." in answer.out
 
 
 def test_messages_due_at_once_are_asked_for_first(aftersale: Terminal) -> None:

@@ -594,7 +594,7 @@ async def test_a_crowd_before_slack_keeps_no_customer_waiting_and_no_stop(url: s
             play.settings, clock=play.clock, shop=play.the_shop, flow_files=play.flow_files, slack_per_second=1.0
         )
         async with service as running:
-            await becomes(lambda: running.program.dispatcher.flying >= 3)
+            await becomes(lambda: running.program.dispatcher.flying >= 1)
             await freja.send("/help")
             await becomes(lambda: questions_to(freja, "/privacy") != [], within=3)
             began = time.monotonic()

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
+from bot.app.service import open_service
 from bot.ports.records import Incoming, Outgoing
 from storage.database import SqlDatabase, open_database, parse_url
 from tests.databases import SqliteTemplate
-from tests.system.stage import becomes, order, questions_to, stage
+from tests.system.stage import FAST, becomes, order, questions_to, shipped_flows, stage
 
 ARRIVED = "Was everything as we promised?"
 LEASE_OVER = timedelta(minutes=11)
@@ -151,6 +152,35 @@ async def test_killed_between_send_and_mark_a_question_is_unknown_and_the_rest_i
 
 def _on_desk(message: Outgoing) -> bool:
     return message.channel == "slack"
+
+
+async def test_a_sender_that_comes_back_late_undoes_nothing(postgresql_url: str) -> None:
+    """Its lease was over, and another program has sent the message since: what it says then does not send it again."""
+    async with stage(postgresql_url) as play:
+        await play.happens(order("order.placed"))
+        freja = await play.link()
+        await play.write(freja, "The bottle is broken")
+        anna, card = play.slack.member("Anna Berg"), play.card("wine")
+        beside = open_service(
+            play.settings, clock=play.clock, shop=play.the_shop, flow_files=shipped_flows(), slack_per_second=FAST
+        )
+        async with beside as other:
+            play.telegram.hang_next("sendMessage", 4, acts=False, chat_id=freja.user_id)
+            await anna.click(card, "Reply to customer")
+            await anna.submit({"text": "A new one is on its way."})
+            await anna.submit()
+            await becomes(lambda: ("sendMessage", freja.user_id) in play.telegram.played)
+            hangs_until = asyncio.get_running_loop().time() + 4.5
+            play.clock.advance(LEASE_OVER)
+            while asyncio.get_running_loop().time() < hangs_until or not questions_to(freja, "A new one"):
+                await play.program.tick()
+                await other.program.tick()
+                await asyncio.sleep(0.1)
+                play.clock.advance(timedelta(seconds=1))
+            await play.rest()
+            await play.pass_time(timedelta(minutes=20))
+        (once,) = questions_to(freja, "A new one")
+        assert once.endswith("(perhaps sent twice)")
 
 
 # What comes twice ----------------------------------------------------------------------------------------------------

@@ -113,6 +113,20 @@ class Call:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One message of the bot that was taken, as it was when it arrived; later edits do not change it.
+
+    `data` is what its buttons carry, in reading order.
+    """
+
+    chat_id: int
+    message_id: int
+    text: str
+    data: tuple[str, ...]
+    at: datetime
+
+
 @dataclass(slots=True)
 class ChatMessage:
     """One message of a transcript, as it stands in the chat now.
@@ -399,6 +413,8 @@ class _Updates:
         self._pending: OrderedDict[int, _Pending] = OrderedDict()
         self._again: deque[_Pending] = deque()
         self._to_repeat = 0
+        self._to_delay = 0
+        self._late: list[tuple[str, JsonObject, int]] = []
         self._poll: asyncio.Future[None] | None = None
         self._queues: dict[int, deque[_Pending]] = {}
         self._workers: dict[int, asyncio.Task[None]] = {}
@@ -406,6 +422,9 @@ class _Updates:
         self.webhook: _Webhook | None = None
         self.allowed: list[str] = []
         self.is_down = False
+        self.handed: deque[JsonObject] = deque(maxlen=0)
+        self.overlaps = 0
+        self._poller_is_there: Callable[[], bool] = lambda: False
 
     def allow(self, kinds: object) -> None:
         """Remembers the kinds asked for; not mentioned means as before, an empty list default."""
@@ -419,14 +438,31 @@ class _Updates:
         """Queues one update, unless the bot did not ask for its kind."""
         if kind not in self.allowed if self.allowed else kind in ONLY_WHEN_ASKED:
             return
+        if self._to_delay:
+            self._to_delay -= 1
+            # As it is now: what the sandbox keeps of a message may be edited before this is handed over.
+            self._late.append((kind, json.loads(_to_json(payload)), chat_id))
+            return
         update_id = next(self._ids)
-        body = _to_json({"update_id": update_id, kind: payload})
+        update = {"update_id": update_id, kind: payload}
+        body = _to_json(update)
+        if self.handed.maxlen != 0:
+            self.handed.append(json.loads(body))
         pending = _Pending(update_id, chat_id, body, self._to_repeat > 0)
         self._to_repeat = max(0, self._to_repeat - 1)
         self._pending[update_id] = pending
         if self.webhook is not None:
             self._hand_to_worker(pending)
         self.wake()
+
+    def delay(self, times: int) -> None:
+        self._to_delay += times
+
+    def release(self, *, newest_first: bool) -> None:
+        """Queues what was delayed; it gets its update_id only now, as at Telegram."""
+        late, self._late, self._to_delay = self._late, [], 0
+        for kind, payload, chat_id in reversed(late) if newest_first else late:
+            self.emit(kind, payload, chat_id)
 
     def wake(self) -> None:
         """Lets a waiting getUpdates answer now."""
@@ -444,8 +480,8 @@ class _Updates:
 
     # Long polling.
 
-    async def get(self, params: JsonObject) -> bytes:
-        """The answer to getUpdates, as the JSON of its list."""
+    async def get(self, params: JsonObject, is_there: Callable[[], bool] = lambda: True) -> bytes:
+        """The answer to getUpdates, as the JSON of its list; `is_there` tells whether its caller still waits for it."""
         if self.webhook is not None:
             raise RefusedError(
                 409,
@@ -458,7 +494,7 @@ class _Updates:
         self._confirm(_integer(params, "offset", 0))
         batch = self._batch(limit)
         if not batch and timeout:
-            await self._wait(timeout)
+            await self._wait(timeout, is_there)
             batch = self._batch(limit)
         return b"[" + b",".join(batch) + b"]"
 
@@ -478,7 +514,10 @@ class _Updates:
         fresh = islice(self._pending.values(), limit - len(repeated))
         return repeated + [pending.body for pending in fresh]
 
-    async def _wait(self, timeout: float) -> None:  # noqa: ASYNC109 - Telegram's own parameter
+    async def _wait(self, timeout: float, is_there: Callable[[], bool]) -> None:  # noqa: ASYNC109 - Telegram's own name
+        if self._poll is not None and not self._poll.done() and self._poller_is_there():
+            self.overlaps += 1
+        self._poller_is_there = is_there
         self.end_poll("other getUpdates request; make sure that only one bot instance is running")
         poll = self._poll = asyncio.get_running_loop().create_future()
         try:
@@ -1091,6 +1130,9 @@ class SandboxTelegram:
 
     Attributes:
         calls: Every API call as it arrived, newest last; at most `keep_calls` of them.
+        arrivals: Every message that was taken, as it was then, newest last; as many.
+        handed: Every update that was queued for the bot, newest last; as many.
+        played: Method and chat of every call that a fault on demand spoiled; as many.
         commands: What setMyCommands stored, by (scope type, language code).
         descriptions: What setMyDescription stored, by language code.
         short_descriptions: What setMyShortDescription stored, by language code.
@@ -1132,11 +1174,16 @@ class SandboxTelegram:
         self._budget = _Budget()
         self._closing = asyncio.Event()
         self._runner: web.ServerRunner | None = None
+        self._site: web.TCPSite | None = None
         self._base_url = ""
         self._methods: dict[str, _Method] = {
             name.lower(): getattr(self, f"_{snake}") for name, snake in _METHODS.items()
         }
         self.calls: deque[Call] = deque(maxlen=keep_calls)
+        self.arrivals: deque[Arrival] = deque(maxlen=keep_calls)
+        self.handed: deque[JsonObject] = deque(maxlen=keep_calls)
+        self.played: deque[tuple[str, int | None]] = deque(maxlen=keep_calls)
+        self._world.updates.handed = self.handed
         self.commands: dict[tuple[str, str], list[JsonObject]] = {}
         self.descriptions: dict[str, str] = {}
         self.short_descriptions: dict[str, str] = {}
@@ -1147,8 +1194,8 @@ class SandboxTelegram:
         server = web.Server(self._handle, request_factory=_make_request, access_log=None)
         self._runner = web.ServerRunner(server, shutdown_timeout=0.5)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0, backlog=1024)
-        await site.start()
+        self._site = web.TCPSite(self._runner, "127.0.0.1", 0, backlog=1024)
+        await self._site.start()
         self._base_url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
         return self
 
@@ -1205,6 +1252,23 @@ class SandboxTelegram:
         if is_down:
             self._world.updates.wake()
 
+    async def go_offline(self) -> None:
+        """Cuts every connection and listens no more: whoever connects is refused, as where no network is."""
+        self.down = True
+        if self._site is not None and self._runner is not None and self._runner.server is not None:
+            await self._site.stop()
+            self._site = None
+            for connection in self._runner.server.connections:
+                connection.force_close()
+
+    async def come_online(self) -> None:
+        """Listens again, at the same address."""
+        if self._site is None and self._runner is not None:
+            port = urlsplit(self.base_url).port
+            self._site = web.TCPSite(self._runner, "127.0.0.1", port, backlog=1024, reuse_address=True)
+            await self._site.start()
+        self.down = False
+
     def fail_next(
         self,
         method: str,
@@ -1258,6 +1322,18 @@ class SandboxTelegram:
         """
         self._world.updates.repeat(n)
 
+    def delay_next_update(self, n: int = 1) -> None:
+        """Keeps the next `n` updates back until `release_updates`; those after them go before them."""
+        self._world.updates.delay(n)
+
+    def release_updates(self, *, newest_first: bool = False) -> None:
+        """Hands over what was kept back, however late it is by now; nothing more is kept back."""
+        self._world.updates.release(newest_first=newest_first)
+
+    def forget_faults(self) -> None:
+        """Takes back every fault that was ordered and has not come up yet."""
+        self._faults.clear()
+
     def _order(self, fault: _Fault) -> None:
         name = fault.method.lower()
         if name not in self._methods and name != "getupdates":
@@ -1269,6 +1345,15 @@ class SandboxTelegram:
     def worst_second(self) -> int:
         """The most sends that arrived within any one second of real time, refused ones included."""
         return self._budget.worst_second()
+
+    def forget_pace(self) -> None:
+        """Begin `worst_second` anew: what was sent before, to set the stage, is not asked about."""
+        del self._budget.sent_at[:]
+
+    @property
+    def overlapping_polls(self) -> int:
+        """How often one getUpdates came while another one, whose caller was still there, waited for updates."""
+        return self._world.updates.overlaps
 
     @property
     def pending_updates(self) -> int:
@@ -1312,7 +1397,7 @@ class SandboxTelegram:
         if fault is not None and fault.refusal is not None:
             raise fault.refusal
         if fault is None or fault.does_act:
-            result = await self._act(name, params)
+            result = await self._act(name, params, lambda: _is_there(request))
         else:
             result = b"false"
         if fault is not None:
@@ -1324,9 +1409,9 @@ class SandboxTelegram:
         body = b'{"ok":true,"result":' + result + b"}"
         return web.Response(body=body, content_type="application/json")
 
-    async def _act(self, name: str, params: JsonObject) -> bytes:
+    async def _act(self, name: str, params: JsonObject, is_there: Callable[[], bool]) -> bytes:
         if name == "getupdates":
-            return await self._world.updates.get(params)
+            return await self._world.updates.get(params, is_there)
         method = self._methods.get(name)
         if method is None:
             raise RefusedError(404, "Not Found")
@@ -1344,6 +1429,7 @@ class SandboxTelegram:
                 fault.times -= 1
                 if fault.times <= 0:
                     faults.remove(fault)
+                self.played.append((fault.method, params.get("chat_id")))
                 return fault
         return None
 
@@ -1474,6 +1560,10 @@ class SandboxTelegram:
         if self._limits:
             self._budget.check(chat.chat_id)
         message["message_id"] = next(self._world.message_ids)
+        if self._keeps_calls:
+            data = tuple(str(button.get("callback_data", "")) for row in rows for button in row)
+            text = message.get("text") or message.get("caption", "")
+            self.arrivals.append(Arrival(chat.chat_id, message["message_id"], text, data, self._world.clock()))
         self._world.keep(chat, message, media=media)
         return message
 
@@ -1723,6 +1813,11 @@ def _make_request(
     size = UPLOAD_MAX_BYTES["document"] + 2**20
     loop = asyncio.get_running_loop()
     return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=size)
+
+
+def _is_there(request: web.BaseRequest) -> bool:
+    """Whether the caller still holds the line."""
+    return request.transport is not None and not request.transport.is_closing()
 
 
 def _cut(request: web.BaseRequest) -> web.Response:

@@ -1,4 +1,6 @@
-"""Sends what the outbox holds for Slack: cards, lines in threads, whispers. Says what a failure means; never retries.
+"""Sends what the outbox holds for Slack: cards, lines in threads, whispers, alarms.
+
+Says what a failure means; never retries.
 
 A card goes out at least once, yet never twice: before a repeat the channel is searched for the card's metadata. When to
 send, and whether again, is dispatch's business.
@@ -93,12 +95,12 @@ class SlackPoster(Channel):
         await self._client.close()
 
     async def deliver(self, message: Outgoing) -> str:
-        """Send a card, a line in a thread or a whisper, and give its ts. See `Channel.deliver` for the errors."""
+        """Send a card, a line in a thread, an alarm or a whisper; give its ts. See `Channel.deliver` for the errors."""
         message = replace(message, body={**message.body, "channel": await self._channel_id(message.body)})
         match message.kind:
             case "card":
                 return await self._card(message)
-            case "thread":
+            case "thread" | "alarm":
                 return await self._thread(message)
             case "whisper":
                 return await self._whisper(message.body)
@@ -122,10 +124,11 @@ class SlackPoster(Channel):
             ts = await self._find(channel, metadata)
         content: dict[str, Any] = {"channel": channel, "text": text, "blocks": blocks, "metadata": metadata}
         if ts is not None:
-            answer = await _answered(self._client.chat_update(**content, ts=ts), is_repeatable=True)
+            update = self._client.chat_update(**content, ts=ts)
+            answer = await _answered(update, is_repeatable=True, binds_all=True)
         else:
             post = self._client.chat_postMessage(**content, unfurl_links=False, unfurl_media=False)
-            answer = await _answered(post)
+            answer = await _answered(post, binds_all=True)
         return str(answer["ts"])
 
     async def _find(self, channel: str, metadata: Json) -> str | None:
@@ -148,7 +151,7 @@ class SlackPoster(Channel):
         }
         if body.get("thread_ts"):
             content["thread_ts"] = body["thread_ts"]
-        return str((await _answered(self._client.chat_postMessage(**content)))["ts"])
+        return str((await _answered(self._client.chat_postMessage(**content), binds_all=True))["ts"])
 
     async def _whisper(self, body: Json) -> str:
         content: dict[str, Any] = {
@@ -158,26 +161,31 @@ class SlackPoster(Channel):
         }
         if body.get("thread_ts"):
             content["thread_ts"] = body["thread_ts"]
-        return str((await _answered(self._client.chat_postEphemeral(**content)))["message_ts"])
+        return str((await _answered(self._client.chat_postEphemeral(**content), binds_all=True))["message_ts"])
 
 
-async def _answered(call: Awaitable[AsyncSlackResponse], *, is_repeatable: bool = False) -> AsyncSlackResponse:
+async def _answered(
+    call: Awaitable[AsyncSlackResponse], *, is_repeatable: bool = False, binds_all: bool = False
+) -> AsyncSlackResponse:
     try:
         return await call
     except CALL_FAILURES as error:
-        raise delivery_error(error, is_repeatable=is_repeatable) from error
+        raise delivery_error(error, is_repeatable=is_repeatable, binds_all=binds_all) from error
 
 
-def delivery_error(error: Exception, *, is_repeatable: bool = False) -> FollowUpError:
+def delivery_error(error: Exception, *, is_repeatable: bool = False, binds_all: bool = False) -> FollowUpError:
     """Say what a failed call means for the message.
 
     Args:
         error: one of `CALL_FAILURES`.
         is_repeatable: the call may be made twice without harm (an update, a search): not knowing is then no matter.
+        binds_all: a limit that it met binds all messages that go by the same method, and not this one alone.
+
+    Source: https://docs.slack.dev/apis/web-api/rate-limits (limits are of a method in a workspace; read 2026-11-25).
     """
     code, status = error_code(error), http_status(error)
     if code == "ratelimited" or status == 429:  # noqa: PLR2004 - HTTP's own number
-        return DeliveryDelayed("Slack asks to wait", retry_after=_retry_after(error))
+        return DeliveryDelayed("Slack asks to wait", retry_after=_retry_after(error), everyone=binds_all)
     if code in REFUSALS:
         return DeliveryRefused(REFUSALS[code], f"Slack: {code}")
     if code in OPERATOR_MENDS:

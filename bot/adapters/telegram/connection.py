@@ -3,19 +3,16 @@
 Opening it needs no network, so that the program starts, and takes in orders, while Telegram is down.
 """
 
-import logging
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-import httpx
-from httpx_aiohttp import AiohttpTransport
 from telegram import Bot
 from telegram.error import BadRequest, InvalidToken, TelegramError
-from telegram.request import HTTPXRequest
 
 from bot.adapters.telegram.failures import plain_words, translate_error
+from bot.adapters.telegram.request import AiohttpRequest
 from bot.errors import ConfigurationError
 
 DEFAULT_API_BASE = "https://api.telegram.org"
@@ -24,8 +21,7 @@ ALLOWED_UPDATES = ("message", "edited_message", "callback_query", "my_chat_membe
 
 # 256 messages side by side, and room for the long poll and the answers to taps.
 _CONNECTIONS = 320
-_KEEP_ALIVE_SECONDS = 15.0
-_CONNECT_SECONDS, _POOL_SECONDS = 10.0, 30.0
+_CONNECT_WITHIN = timedelta(seconds=10)
 _TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]+")
 _SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
 
@@ -48,16 +44,7 @@ async def connect(
         raise ConfigurationError(
             "TELEGRAM_BOT_TOKEN", "is not a bot token", "it looks like 123456:ABC…; ask @BotFather for it"
         )
-    # httpx writes every URL at INFO, and ours carry the token.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    limits = httpx.Limits(max_connections=_CONNECTIONS, keepalive_expiry=_KEEP_ALIVE_SECONDS)
-    request = HTTPXRequest(
-        connection_pool_size=_CONNECTIONS,
-        read_timeout=patience.total_seconds(),
-        connect_timeout=_CONNECT_SECONDS,
-        pool_timeout=_POOL_SECONDS,
-        httpx_kwargs={"transport": AiohttpTransport(limits=limits)},
-    )
+    request = AiohttpRequest(_CONNECTIONS, patience, _CONNECT_WITHIN)
     base = api_base.rstrip("/")
     try:
         yield Bot(

@@ -8,8 +8,6 @@ import os
 import re
 from datetime import timedelta
 
-import aiohttp
-import httpx
 from telegram.error import (
     BadRequest,
     ChatMigrated,
@@ -21,6 +19,7 @@ from telegram.error import (
     TelegramError,
 )
 
+from bot.adapters.telegram.request import NoPlace, Unreachable
 from bot.errors import DeliveryDelayed, DeliveryRefused, DeliveryUnknown, FollowUpError
 
 # Without it the library warns of a deprecated number at every 429; it is the vendor's own switch, read at run time.
@@ -84,9 +83,9 @@ def _refused(error: TelegramError, words: str) -> FollowUpError | None:
 
 def _unanswered(error: TelegramError, words: str) -> FollowUpError:
     """Give what it means if the answer is missing, broken, or a failure within Telegram."""
-    if is_pool_full(error):
+    if isinstance(error, NoPlace):
         return DeliveryDelayed("too many messages at once: no connection to Telegram was free in time")
-    if is_unreachable(error):
+    if isinstance(error, Unreachable):
         return DeliveryDelayed("Telegram cannot be reached", retry_after=UNREACHABLE_PAUSE, everyone=True)
     return DeliveryUnknown(f"nobody knows whether Telegram took it: {words}")
 
@@ -95,25 +94,6 @@ def plain_words(error: TelegramError) -> str:
     """Give Telegram's own words, shortened, without a token that may stand in them."""
     words = _TOKEN.sub("<token>", error.message)
     return words if len(words) <= _WORDS_MAX_CHARS else words[:_WORDS_MAX_CHARS] + "…"
-
-
-def is_pool_full(error: TelegramError) -> bool:
-    """Tell whether the request waited for a free connection in vain, and so was never sent."""
-    return isinstance(error.__cause__, httpx.PoolTimeout) or "pool timeout" in error.message.lower()
-
-
-def is_unreachable(error: TelegramError) -> bool:
-    """Tell whether no connection came about, so that surely nothing was sent.
-
-    The httpx-aiohttp transport calls *every* lost connection a ConnectTimeout, also one that broke after the message
-    had been sent: only the exception of aiohttp below it tells them apart.
-
-    Source: `AIOHTTP_EXC_MAP` in https://github.com/karpetrosyan/httpx-aiohttp (transport.py, 0.1).
-    """
-    cause = error.__cause__
-    if cause is not None and isinstance(cause.__cause__, aiohttp.ClientError):
-        return isinstance(cause.__cause__, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
-    return isinstance(cause, httpx.ConnectError | httpx.ConnectTimeout | httpx.UnsupportedProtocol)
 
 
 def _span(error: RetryAfter) -> timedelta:

@@ -10,6 +10,7 @@ import asyncio
 import hmac
 import json
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, TypeAlias, TypeVar
@@ -34,6 +35,7 @@ T = TypeVar("T")
 SECRET_HEADER = "x-telegram-bot-api-secret-token"  # noqa: S105 - the name of a header
 _BATCH = 100
 _ANSWERS_AT_ONCE = 32
+_ANSWERS_WAITING = 1000
 _GROWTH_MAX = 30
 _PATIENCE_BEYOND_POLL = timedelta(seconds=10)
 _log = logging.getLogger(__name__)
@@ -209,31 +211,46 @@ class TelegramWebhook:
         self._answers.begin([update])
         return 200
 
+    @property
+    def answers_waiting(self) -> int:
+        """How many taps wait to be answered; never more than a thousand."""
+        return self._answers.waiting
+
     async def stop(self) -> None:
         """Wait for the answers to taps that are under way."""
         await self._answers.finish()
 
 
 class _TapAnswers:
-    """Answers taps beside the work, a bounded number at once, so that messages keep their connections."""
+    """Answers taps beside the work: a bounded number at once, so that messages keep their connections.
+
+    The newest come first, since Telegram takes no late answers. In a storm the oldest are given up; the taps themselves
+    are stored.
+    """
 
     def __init__(self, bot: Bot) -> None:
         self._bot = bot
+        self._waiting: deque[str] = deque(maxlen=_ANSWERS_WAITING)
         self._under_way: set[asyncio.Task[None]] = set()
-        self._places = asyncio.Semaphore(_ANSWERS_AT_ONCE)
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
 
     def begin(self, updates: Sequence[Update]) -> None:
         for update in updates:
             query = update.get("callback_query")
             callback_id = query.get("id") if isinstance(query, dict) else None
             if isinstance(callback_id, str):
-                answering = asyncio.create_task(self._answer(callback_id))
-                self._under_way.add(answering)
-                answering.add_done_callback(self._under_way.discard)
+                self._waiting.append(callback_id)
+        for _ in range(min(len(self._waiting), _ANSWERS_AT_ONCE - len(self._under_way))):
+            answering = asyncio.create_task(self._answer())
+            self._under_way.add(answering)
+            answering.add_done_callback(self._under_way.discard)
 
-    async def _answer(self, callback_id: str) -> None:
-        async with self._places:
-            await answer_tap(self._bot, callback_id)
+    async def _answer(self) -> None:
+        while self._waiting:
+            await answer_tap(self._bot, self._waiting.pop())
 
     async def finish(self) -> None:
         """Give them a moment; a waiting sign that stays harms nobody."""

@@ -26,6 +26,7 @@ class Fault:
         retry_after: Value of the Retry-After header, whole seconds.
         hang: Time to wait first.
         drop_reply: Do the work, then close the connection without an answer.
+        is_lost: Do no work, and close the connection without an answer.
     """
 
     error: str = ""
@@ -33,6 +34,7 @@ class Fault:
     retry_after: int | None = None
     hang: timedelta = timedelta(0)
     drop_reply: bool = False
+    is_lost: bool = False
 
 
 NO_FAULT = Fault()
@@ -47,6 +49,10 @@ class Faults:
     def plan(self, method: str, fault: Fault, times: int = 1) -> None:
         """Let the next calls of a method (`*`: of any) go wrong."""
         self.planned[method].extend([fault] * times)
+
+    def forget(self) -> None:
+        """Take back every failure that is still to come."""
+        self.planned.clear()
 
     def next_for(self, method: str) -> Fault:
         """Return what is to go wrong with this call, and use it up."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -111,6 +112,7 @@ class SandboxSlack:
         self._tickets: set[str] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._runner: web.AppRunner | None = None
+        self._site: web.TCPSite | None = None
 
     async def __aenter__(self) -> Self:
         """Start listening on a free port."""
@@ -122,8 +124,8 @@ class SandboxSlack:
         app.router.add_get("/files/{file_id}/{name}", self._serve_file)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
+        self._site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await self._site.start()
         host, port = self._runner.addresses[0][:2]
         self.workspace.origin = f"http://{host}:{port}"
         return self
@@ -307,6 +309,27 @@ class SandboxSlack:
         if value:
             self._delivery.cut()
 
+    async def go_offline(self) -> None:
+        """Cut every connection and listen no more: whoever connects is refused, as where no network is."""
+        self.down = True
+        if self._site is not None and self._runner is not None and self._runner.server is not None:
+            await self._site.stop()
+            self._site = None
+            for connection in self._runner.server.connections:
+                connection.force_close()
+
+    async def come_online(self) -> None:
+        """Listen again, at the same address."""
+        if self._site is None and self._runner is not None:
+            port = urlsplit(self.workspace.origin).port
+            self._site = web.TCPSite(self._runner, "127.0.0.1", port, reuse_address=True)
+            await self._site.start()
+        self.down = False
+
+    def forget_faults(self) -> None:
+        """Take back every fault that was ordered and has not come up yet."""
+        self._faults.forget()
+
     def fail_next(
         self,
         method: str,
@@ -330,9 +353,9 @@ class SandboxSlack:
         fault = Fault(error=error, status=status, retry_after=retry_after)
         self._faults.plan(method, fault, times)
 
-    def hang_next(self, method: str, seconds: float) -> None:
-        """Let the next call of a method wait before its work is done."""
-        self._faults.plan(method, Fault(hang=timedelta(seconds=seconds)))
+    def hang_next(self, method: str, seconds: float, *, acts: bool = True) -> None:
+        """Let the next call of a method wait before its work is done, or, unless it `acts`, is not done at all."""
+        self._faults.plan(method, Fault(hang=timedelta(seconds=seconds), is_lost=not acts))
 
     def drop_reply_next(self, method: str, times: int = 1) -> None:
         """Do the work of the next call, then close the connection without an answer."""
@@ -357,6 +380,8 @@ class SandboxSlack:
             given = await given_in(request)
             if fault.hang:  # The call is in by now: it takes effect even if the caller dies meanwhile.
                 await asyncio.sleep(fault.hang.total_seconds())
+            if fault.is_lost:
+                return _hung_up(request)
             token = token_of(request, given)
             limited = self._limited(name, given)
             fault = limited if fault is NO_FAULT else fault
