@@ -57,7 +57,7 @@ class Sizes:
     rounds: int = 3
     seconds: float = 4.0
     waiting: int = 1_000_000
-    pool: int = 15_000
+    pool: int = 25_000
     """Customers for one run of ours: more than it can serve in its seconds."""
     taps_per_second: int = 500
     jobs: int = 500
@@ -66,12 +66,14 @@ class Sizes:
     planned_elsewhere: int = 3000
     imported: tuple[int, int] = (2000, 10_000)
     processes: tuple[int, ...] = (1, 2, 4)
+    updates: int = 6000
+    """The same for a run of those beside us on PostgreSQL."""
     days_runs: int = 7
 
     @classmethod
     def quick(cls) -> Self:
         """Give sizes that show that everything runs; the figures are rough."""
-        return cls(1, 1.0, 10_000, 3000, 100, 100, 10, 20_000, 300, (200, 600), (1, 2), 3)
+        return cls(1, 1.0, 10_000, 4000, 100, 100, 10, 20_000, 300, (200, 600), (1, 2), 2000, 3)
 
     def with_rounds(self, rounds: int) -> Self:
         """Give the same sizes, run `rounds` times."""

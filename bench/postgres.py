@@ -128,7 +128,7 @@ async def ours(uri: str, telegram: str, slack: str) -> Values:
 
 async def _others(builder: Builder, module: str, processes: int, _: int) -> Values:
     with fresh_database(await builder.postgresql()) as uri:
-        await run("bench.postgres:prepared", uri=uri, module=module, number=builder.sizes.pool)
+        await run("bench.postgres:prepared", uri=uri, module=module, number=builder.sizes.updates)
 
         async def begin() -> None:
             pass
