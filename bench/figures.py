@@ -219,7 +219,7 @@ def as_table(measurement: Measurement, taken: str) -> str:
                     name,
                     _shown(main, each.median(main)),
                     least_most,
-                    _better(ours, each, main) if each is not ours else "",
+                    _better(ours, each, main) if each.role != "ours" else "",
                     *(_shown(key, each.median(key)) for key in measurement.more),
                 ]
             )
