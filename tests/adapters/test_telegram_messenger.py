@@ -56,6 +56,15 @@ async def test_a_question_arrives_with_its_buttons(sandbox: SandboxTelegram, bot
     assert sandbox.calls[-1].params["link_preview_options"] == {"is_disabled": True}
 
 
+async def test_only_a_bot_that_pays_says_so(sandbox: SandboxTelegram, bot: Bot) -> None:
+    """A message costs Stars only where the shop has set more a second than Telegram gives for nothing."""
+    customer = await started(sandbox)
+    for is_paid in (False, True):
+        body = {"chat_id": customer.user_id, "text": "Well?"}
+        await TelegramMessenger(bot, is_paid=is_paid).deliver(outgoing(body))
+        assert sandbox.calls[-1].params.get("allow_paid_broadcast", False) is is_paid
+
+
 async def a_photo(sandbox: SandboxTelegram) -> str:
     """Give the id of a picture that Telegram has."""
     sender = await started(sandbox)

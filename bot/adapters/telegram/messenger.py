@@ -19,6 +19,9 @@ from bot.ports.records import Json, Outgoing
 TEXT_MAX_UNITS = 4096
 """UTF-16 code units. Source: https://core.telegram.org/bots/api#sendmessage"""
 
+FREE_PER_SECOND = 30
+"""Source: https://core.telegram.org/bots/api#paid-broadcasts (read 2026-11-25): more, up to 1000, costs 0.1 Stars each."""
+
 _NO_CAPTION = "there is no caption in the message to edit"
 _NO_PREVIEW: Json = {"is_disabled": True}
 # The library's door to the raw API warns of a name that it has a method for; so each is written in a way that only its
@@ -34,9 +37,12 @@ _log = logging.getLogger(__name__)
 class TelegramMessenger(Channel):
     """Delivers messages to Telegram, whose calls carry no idempotency key: what is in doubt is said to be in doubt."""
 
-    def __init__(self, bot: Bot) -> None:
-        """Send through `bot`, which must stay open as long as this is used."""
-        self._bot = bot
+    def __init__(self, bot: Bot, *, is_paid: bool = False) -> None:
+        """Send through `bot`, which must stay open as long as this is used.
+
+        `is_paid`: beyond `FREE_PER_SECOND` Telegram takes messages from a bot that says it will pay for them.
+        """
+        self._bot, self._more = bot, {"allow_paid_broadcast": True} if is_paid else {}
 
     async def deliver(self, message: Outgoing) -> str:
         """Send or edit, and give Telegram's message id.
@@ -67,7 +73,7 @@ class TelegramMessenger(Channel):
 
         Gives its id; None where Telegram cannot take this picture: the words must arrive all the same.
         """
-        content = {"chat_id": body["chat_id"], "photo": body["photo"]}
+        content = {"chat_id": body["chat_id"], "photo": body["photo"], **self._more}
         if is_caption(body):
             content |= {"caption": body["text"], "reply_markup": _keyboard(body)}
         try:
@@ -86,6 +92,7 @@ class TelegramMessenger(Channel):
             "text": text,
             "reply_markup": keyboard,
             "link_preview_options": _NO_PREVIEW,
+            **self._more,
         }
         try:
             sent = await self._bot.do_api_request(_SEND, content)
