@@ -20,7 +20,10 @@ TEXT_MAX_UNITS = 4096
 """UTF-16 code units. Source: https://core.telegram.org/bots/api#sendmessage"""
 
 FREE_PER_SECOND = 30
-"""Source: https://core.telegram.org/bots/api#paid-broadcasts (read 2026-11-25): more, up to 1000, costs 0.1 Stars each."""
+"""More, up to 1000, costs 0.1 Stars each.
+
+Source: https://core.telegram.org/bots/api#paid-broadcasts (read 2026-11-25).
+"""
 
 _NO_CAPTION = "there is no caption in the message to edit"
 _NO_PREVIEW: Json = {"is_disabled": True}
