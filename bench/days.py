@@ -1,8 +1,8 @@
 """Sixty simulated days of one flow, with every guard asked: what a preview, or a test that travels in time, waits for.
 
 It is what `aftersale flows test` plays (see `bench.simulated` for the story): the use cases and the database are the
-real ones (SQLite in memory). The first story in a process makes the tables and lets SQLAlchemy compile its statements once;
-the ones after it are measured.
+real ones (SQLite in memory). The first story in a process makes the tables and lets SQLAlchemy compile its statements
+once; the ones after it are measured.
 """
 
 import statistics
