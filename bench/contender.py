@@ -11,12 +11,13 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import structlog
+
+from bot.app.interpreter import loop_factory
 
 Values = dict[str, float]
 """What one run of one contender gave, by name; the names and how they are shown stand in `bench.figures.COLUMNS`."""
@@ -110,16 +111,6 @@ async def told() -> Any:
     return json.loads(line) if line else None
 
 
-def _our_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Give what makes the event loop of `aftersale run`. Peers run as they come: on Python's own."""
-    try:
-        uvloop = import_module("uvloop")
-    except ImportError:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
-
-
 def _main() -> None:
     module, _, function = sys.argv[1].partition(":")
     logging.basicConfig(level=logging.ERROR)
@@ -129,7 +120,8 @@ def _main() -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    with asyncio.Runner(loop_factory=_our_loop() if function == "ours" else None) as runner:
+    # Ours has the event loop of `aftersale run`; peers run as they come, on Python's own.
+    with asyncio.Runner(loop_factory=loop_factory() if function == "ours" else None) as runner:
         say(runner.run(getattr(import_module(module), function)(**json.loads(sys.argv[2]))))
 
 

@@ -25,6 +25,7 @@ from bot.adapters.flow_files import FlowFiles
 from bot.adapters.shop_file import default_shop
 from bot.adapters.slack import translate as slack_words
 from bot.adapters.telegram import translate
+from bot.app.interpreter import settle_memory
 from bot.app.program import Program
 from bot.app.service import Service, open_service
 from bot.desk.shop import Shop
@@ -326,6 +327,7 @@ async def running_shop(
     clock = MovableClock(begin)
     async with open_service(settings_for(url, telegram, slack), clock=clock, shop=open_shop()) as service:
         await ready(service)
+        settle_memory()
         await asyncio.sleep(0.2)
         yield service, clock
 

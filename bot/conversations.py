@@ -418,6 +418,8 @@ class _Carrier:
         self.facts = facts
         self.promises: list[Promise] = []
         self.case: Case | None = None
+        self._made: dict[str, Any] = {}
+        self._made_of: tuple[object, object, object] = (None, None, None)
 
     def carry_out(self, effect: Effect) -> None:  # noqa: C901, PLR0912 - one arm for each kind of effect
         match effect:
@@ -461,6 +463,13 @@ class _Carrier:
                 pass
 
     def _context(self) -> dict[str, Any]:
+        """Give what texts may speak of; made anew only where something of it has changed since."""
+        made_of = (self.sale, self.case, self.promises)
+        if any(each is not before for each, before in zip(made_of, self._made_of, strict=True)):
+            self._made, self._made_of = self._make_context(), made_of
+        return self._made
+
+    def _make_context(self) -> dict[str, Any]:
         more: dict[str, Any] = {"vars": dict(self.conversation.state.notes)}
         about = next((each for each in self.promises if each.id == self.conversation.state.promise), None)
         if about is not None:

@@ -4,12 +4,12 @@ Reads, and decides nothing. Only what a flow makes use of is read.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from bot.desk.states import Case
 from bot.flows.facts import ANSWERED, CHANGE_ANSWER, Facts, PromiseFact
-from bot.flows.model import Flow, Texts
+from bot.flows.model import Flow
 from bot.flows.needs import needs
 from bot.messages import House, languages_for, zone_of
 from bot.ports.records import Customer, Promise, Sale
@@ -44,8 +44,9 @@ def facts_for(
     remedied = [remedy.at for each in uow.cases_of(sale.id) for remedy in each.remedies]
     if remedied:
         happened["remedy.done"] = max(remedied)
-    return replace(
-        of_sale(sale),
+    return Facts(
+        sale=sale_values(sale),
+        items=tuple(dict(item) for item in sale.items),
         customer=_customer_values(house, customer),
         promises=tuple(PromiseFact(each.id, each.text, each.touchpoint, each.due_at, each.state) for each in promises),
         verdicts=verdicts,
@@ -59,7 +60,7 @@ def facts_for(
         },
         zone=zone_of(house, customer),
         change_answer=CHANGE_ANSWER if house.shop.change_answer is None else house.shop.change_answer,
-        thanks=words_of(house.flows.phrases.get("words_of_thanks", {})),
+        thanks=words_of(tuple(house.flows.phrases.get("words_of_thanks", {}).values())),
     )
 
 
@@ -81,6 +82,7 @@ def _customer_values(house: House, customer: Customer) -> Mapping[str, Any]:
     }
 
 
-def words_of(texts: Texts) -> tuple[str, ...]:
-    """Give the words of a list written with commas, of every language."""
-    return tuple(word.strip() for text in texts.values() for word in text.split(",") if word.strip())
+@lru_cache(maxsize=16)
+def words_of(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Give the words of lists written with commas, one list for each language."""
+    return tuple(word.strip() for text in texts for word in text.split(",") if word.strip())
