@@ -214,9 +214,7 @@ async def _answers(world: World, contender: Contender, first: int, number: int, 
 # Contenders, each in a process of its own ---------------------------------------------------------------------------
 
 
-async def ours(
-    file: str, telegram: str, slack: str, number: int, seconds: float, per_second: float
-) -> Values:
+async def ours(file: str, telegram: str, slack: str, number: int, seconds: float, per_second: float) -> Values:
     """Run the program; when told to, count for `seconds` what it commits. It stays open until it is told to end.
 
     It sends at most so many messages `per_second` meanwhile.

@@ -28,7 +28,7 @@ LIBRARY = files("bot.flows").joinpath("library")
 SHIPPED: Mapping[str, str] = {
     each.name.removesuffix(".yaml"): each.read_text("utf-8")
     for each in LIBRARY.iterdir()
-    if each.name.endswith(".yaml") and each.name != "phrases.yaml"
+    if each.name.endswith(".yaml") and "." not in each.name.removesuffix(".yaml") and each.name != "phrases.yaml"
 }
 REVIEW = """\
   review:
