@@ -4,13 +4,15 @@
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
 READY  := $(VENV)/.ready
+BENCH_VENV  := .venv-bench
+BENCH_READY := $(BENCH_VENV)/.ready
 ARGS   ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check setup fmt lint types imports run doctor migrate lock faults bench wheel
+.PHONY: help demo test check setup fmt lint types imports docs run doctor migrate lock faults bench wheel
 
 help: ## list the commands
 	@echo "aftersale: stay with each sale until the customer says that it is complete"
@@ -52,8 +54,11 @@ imports: $(READY) ## imports run one way (import-linter)
 faults: $(READY) ## let everything go wrong for three minutes, then balance the books
 	@$(PYTHON) -m tests.campaign $(ARGS)
 
-bench: $(READY) ## measure messages out and replies in per second
-	@$(PYTHON) -m bench $(ARGS)
+docs: $(READY) ## write the reference of the flow language anew
+	@PYTHONPATH=. $(PYTHON) docs/reference/make_flows.py
+
+bench: $(BENCH_READY) ## measure it beside its peers (a quarter of an hour; ARGS=--quick: two minutes)
+	@$(BENCH_VENV)/bin/python -m bench $(ARGS)
 
 # --- use the program (settings from the environment and .env)
 
@@ -68,11 +73,13 @@ migrate: $(READY) ## bring the database to this version
 
 # --- make what is shipped
 
-lock: ## pin every dependency anew in requirements.lock (needs uv; ARGS=--upgrade for newer versions)
+lock: ## pin every dependency anew in both lock files (needs uv; ARGS=--upgrade for newer versions)
 	@uv=$$(command -v uv || { test -x $(VENV)/bin/uv && echo $(VENV)/bin/uv; }); \
 	test -n "$$uv" || { echo "make lock needs uv: install it, for example with: $(PYTHON) -m pip install uv" >&2; exit 1; }; \
 	"$$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-annotate --no-header pyproject.toml --group dev -o requirements.lock $(ARGS)
+	  --no-annotate --no-header pyproject.toml --group dev -o requirements.lock $(ARGS) && \
+	"$$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-annotate --no-header pyproject.toml --group bench -c requirements.lock -o requirements-bench.lock $(ARGS)
 
 wheel: $(READY) ## build the wheel into dist/
 	@rm -rf build dist
@@ -111,3 +118,11 @@ $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -m pip install -qq --no-deps --no-build-isolation --editable .
 	@touch $(READY)
 	@echo "Ready."
+
+# What is measured beside us is no part of us: it has an environment of its own, with the same versions of what both use.
+$(BENCH_READY): $(READY) requirements-bench.lock
+	@echo "Setting up $(BENCH_VENV) for the measurements (once, about a minute) ..."
+	@$(PYTHON) -m venv $(BENCH_VENV)
+	@$(BENCH_VENV)/bin/python -m pip install -qq --require-hashes -r requirements-bench.lock \
+	  || { echo "Installing the pinned libraries failed (see above). Is the network there? Repeat the command to go on." >&2; exit 1; }
+	@touch $(BENCH_READY)

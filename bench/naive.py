@@ -22,12 +22,8 @@ from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, Update
 from telegram.ext import Application, CallbackContext, CallbackQueryHandler
 from telegram.request import HTTPXRequest
 
-from bench.server import FIRST_CHAT, TOKEN, ServerProcess
+from bench.server import FIRST_CHAT, QUESTION, TOKEN
 
-QUESTION = (
-    "Hi Freja, this is the bot of Example Shop. Your order (two bottles of Barolo) should be with you. "
-    "Was everything as we promised?"
-)
 NEXT = "Good to hear. And was it easy to be our customer – the information, the bill, the people you met?"
 LABELS = ("👍 Yes", "🤔 Not quite", "📦 Not here yet")
 PAST = datetime(2026, 1, 1, tzinfo=UTC)
@@ -55,7 +51,7 @@ class NaiveMessage(SQLModel, table=True):
 @contextmanager
 def database() -> Iterator[Engine]:
     """Open a new SQLite file with the pragmas that our own has."""
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory(prefix="aftersale-bench-") as folder:
         engine = create_engine(f"sqlite:///{Path(folder) / 'naive.db'}", connect_args={"check_same_thread": False})
 
         @event.listens_for(engine, "connect")
@@ -80,7 +76,8 @@ def record_reply(engine: Engine, chat_id: int, choice: str) -> None:
 
 # A job must be found by its name, in whichever process it runs, so what it needs lies in the module.
 _bots: list[Bot] = []
-_sent: list[int] = []
+sent: list[int] = []
+"""The chats that were written to, in this process."""
 
 
 def keyboard() -> InlineKeyboardMarkup:
@@ -91,16 +88,15 @@ def keyboard() -> InlineKeyboardMarkup:
 async def send(chat_id: int, text: str) -> None:
     """Do what a job does."""
     await _bots[-1].send_message(chat_id, text, reply_markup=keyboard())
-    _sent.append(chat_id)
+    sent.append(chat_id)
 
 
 @asynccontextmanager
-async def bot(server: ServerProcess) -> AsyncIterator[Bot]:
+async def bot(telegram: str) -> AsyncIterator[Bot]:
     """Open python-telegram-bot as it comes: httpx, 256 connections; a call may wait a minute for one (not a second)."""
     request = HTTPXRequest(pool_timeout=60, read_timeout=60, connect_timeout=60, write_timeout=60)
-    async with Bot(TOKEN, base_url=f"{server.telegram}/bot", request=request) as opened:
+    async with Bot(TOKEN, base_url=f"{telegram}/bot", request=request) as opened:
         _bots.append(opened)
-        _sent.clear()
         yield opened
         _bots.remove(opened)
 
@@ -125,25 +121,11 @@ def plan(jobs: AsyncIOScheduler, number: int, due_at: datetime = PAST) -> None:
         jobs.add_job(send, "date", run_date=due_at, args=[FIRST_CHAT + each, QUESTION])
 
 
-async def until_sent(number: int) -> None:
-    """Wait until that many were sent."""
-    async with asyncio.timeout(120):
-        while len(_sent) < number:  # noqa: ASYNC110 - a counter is asked, as whoever measures would
-            await asyncio.sleep(0.01)
-
-
-async def until_replied(replied: list[int], number: int) -> None:
-    """Wait until that many replies are committed."""
-    async with asyncio.timeout(120):
-        while len(replied) < number:  # noqa: ASYNC110 - as above
-            await asyncio.sleep(0.01)
-
-
 @asynccontextmanager
-async def answering(server: ServerProcess, engine: Engine) -> AsyncIterator[list[int]]:
+async def answering(telegram: str, engine: Engine) -> AsyncIterator[list[int]]:
     """Open a bot that takes replies; gives the list of chats whose verdict and next message are committed."""
     replied: list[int] = []
-    async with scheduler(engine) as jobs, bot(server):
+    async with scheduler(engine) as jobs, bot(telegram):
 
         async def tapped(update: Update, _context: CallbackContext[Any, Any, Any, Any]) -> None:
             query = update.callback_query
@@ -158,7 +140,7 @@ async def answering(server: ServerProcess, engine: Engine) -> AsyncIterator[list
             replied.append(chat_id)
             await query.edit_message_text(f"{QUESTION}\n\n➜ {choice}")
 
-        application = Application.builder().token(TOKEN).base_url(f"{server.telegram}/bot").build()
+        application = Application.builder().token(TOKEN).base_url(f"{telegram}/bot").build()
         application.add_handler(CallbackQueryHandler(tapped))
         jobs.resume()
         async with application:

@@ -1,76 +1,70 @@
-"""Both sandboxes in a process of their own, so that they share no event loop and no interpreter with what is measured.
+"""A lean Telegram on a raw `asyncio.Protocol`, in a process of its own, and the Slack sandbox beside it, idle.
 
-`ServerProcess` is the side of the measurement; ``python -m bench.server`` the side of the sandboxes. Between them goes
-one JSON object a line: a command to standard input, its answer from standard output.
+It must not be what limits: it reads of a request just its method and chat, answers from ready-made bytes with rising
+message ids, and counts. It knows no faults and checks nothing: that the program behaves to it as to the sandbox, which
+does, is what `bench.same` shows. `ServerProcess` is the side of the measurement, ``python -m bench.server`` the other;
+between them goes JSON to ``/control``.
+
+A customer here taps when told to, at an even rate; how long the answer took is counted from the moment at which they
+tapped, not from when the bot asked.
 """
 
 import asyncio
+import http.client
 import json
+import re
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qs, unquote_plus, urlsplit
 
-import aiohttp
-
+from bench.watching import percentile
 from bot.adapters.sandbox.slack import SandboxSlack
-from bot.adapters.sandbox.telegram import Customer, SandboxTelegram
 
 TOKEN = "1234:bench"
-FIRST_CHAT = 5_200_000_001
+FIRST_CHAT = 5_200_000_000
 CHANNELS = ("delivery", "accounting", "wine", "fashion", "skincare", "customers")
+QUESTION = (
+    "Hi Freja, this is the bot of Example Shop. Your order (two bottles of Barolo) should be with you. "
+    "Was everything as we promised?"
+)
+_FIRST_UPDATE = 872_100_001
+_LONGEST_POLL = 50
 
 
 class ServerProcess:
-    """The sandboxes, seen from outside."""
+    """The server, seen from outside."""
 
-    def __init__(self, process: asyncio.subprocess.Process, telegram: str, slack: str) -> None:
+    def __init__(self, telegram: str, slack: str) -> None:
         """`telegram` and `slack` are the addresses to hand to the adapters."""
-        self._process, self.telegram, self.slack = process, telegram, slack
+        self.telegram, self.slack = telegram, slack
 
     async def ask(self, do: str, **more: Any) -> Any:
-        """Have a command carried out and give its answer."""
-        writer, reader = self._process.stdin, self._process.stdout
-        if writer is None or reader is None:
-            raise RuntimeError("the server process has no pipes")
-        writer.write(json.dumps({"do": do, **more}).encode() + b"\n")
-        await writer.drain()
-        line = await reader.readline()
-        if not line:
-            raise RuntimeError("the server process ended; its error stands above")
-        return json.loads(line)
+        """Have a command carried out and give its answer. Commands are the methods of `_World` that begin with do_."""
+        return await asyncio.to_thread(self._ask, {"do": do, **more})
 
-    async def latency(self, milliseconds: float) -> None:
-        """Let each call take that long before anything happens."""
-        await self.ask("latency", milliseconds=milliseconds)
-
-    async def customers(self, number: int) -> None:
-        """Let `number` people have pressed Start, with chat ids from `FIRST_CHAT` on, and leave no update."""
-        await self.ask("customers", number=number)
-        url = f"{self.telegram}/bot{TOKEN}/deleteWebhook?drop_pending_updates=true"
-        async with aiohttp.ClientSession() as session, session.post(url) as answer:
-            answer.raise_for_status()
-
-    async def tap(self, number: int) -> None:
-        """Let the first `number` people tap the first button that they see, all at once."""
-        await self.ask("tap", number=number)
-
-    async def pending(self) -> int:
-        """Give how many updates the bot has not confirmed."""
-        return int(await self.ask("pending"))
+    def _ask(self, command: dict[str, Any]) -> Any:
+        connection = http.client.HTTPConnection(urlsplit(self.telegram).netloc, timeout=60)
+        try:
+            connection.request("POST", "/control", json.dumps(command))
+            return json.loads(connection.getresponse().read())
+        finally:
+            connection.close()
 
 
 @asynccontextmanager
 async def running() -> AsyncIterator[ServerProcess]:
-    """Start the sandboxes; they end with the context."""
+    """Start the server; it ends with the context."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "bench.server", stdin=pipe, stdout=pipe)
     try:
         if process.stdout is None:
             raise RuntimeError("the server process has no standard output")
         hello = json.loads(await process.stdout.readline())
-        yield ServerProcess(process, hello["telegram"], hello["slack"])
+        yield ServerProcess(hello["telegram"], hello["slack"])
     finally:
         if process.stdin is not None:
             process.stdin.close()
@@ -79,46 +73,281 @@ async def running() -> AsyncIterator[ServerProcess]:
 
 # The other side ----------------------------------------------------------------------------------------------------
 
+_CHAT = re.compile(rb"chat_id\D{1,8}(\d+)")
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_BOT = {"id": 1234, "is_bot": True, "first_name": "Example Shop", "username": "bench_bot"}
+_BUTTONS = [
+    [{"text": text, "callback_data": f"a:0123456789abcdef:1:{place}"}]
+    for place, text in enumerate(("👍 Yes", "🤔 Not quite", "📦 Not here yet"))
+]
+_OK = b'{"ok":true,"result":true}'
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+_MESSAGE = _json(
+    {
+        "ok": True,
+        "result": {
+            "message_id": -1,
+            "from": _BOT,
+            "chat": {"id": -2, "first_name": "Freja", "type": "private"},
+            "date": 1_795_600_000,
+            "text": QUESTION,
+            "reply_markup": {"inline_keyboard": _BUTTONS},
+        },
+    }
+)
+_BEFORE_ID, _, _rest = _MESSAGE.partition("-1")
+_BEFORE_CHAT, _, _AFTER_CHAT = _rest.partition("-2")
+
+_TAP = _json(
+    {
+        "update_id": -1,
+        "callback_query": {
+            "id": "-2",
+            "from": {"id": -3, "is_bot": False, "first_name": "Freja", "language_code": "en"},
+            "message": {
+                "message_id": -4,
+                "from": _BOT,
+                "chat": {"id": -5, "first_name": "Freja", "type": "private"},
+                "date": 1_795_600_000,
+                "text": QUESTION,
+                "reply_markup": {"inline_keyboard": _BUTTONS},
+            },
+            "chat_instance": "-6",
+            "data": "-7",
+        },
+    }
+)
+for _place in range(1, 8):
+    _TAP = _TAP.replace(f"-{_place}", f"\x00{_place}")
+_TAP_PARTS = re.split("\x00\\d", _TAP)
+
+
+class _Taps:
+    """Customers `first` … tap, `rate` a second (0: all at once)."""
+
+    def __init__(self, first: int, number: int, rate: float, data: str, first_update: int) -> None:
+        self.first, self.number, self.rate, self.data, self.first_update = first, number, rate, data, first_update
+        self.begun = asyncio.get_running_loop().time()
+        self.answered: dict[int, float] = {}
+        self.twice = 0
+
+    def at(self, place: int) -> float:
+        """Give when the tap at this place happens."""
+        return self.begun + (place / self.rate if self.rate else 0)
+
+    def there(self, now: float) -> int:
+        """Give how many have tapped by now."""
+        return min(self.number, int((now - self.begun) * self.rate) + 1 if self.rate else self.number)
+
+    def update(self, place: int) -> str:
+        chat = FIRST_CHAT + self.first + place
+        given = (
+            self.first_update + place, self.first_update + place, chat, 7_000_000 + place, chat,
+            chat, self.data.format(n=self.first + place),
+        )  # fmt: skip
+        return "".join(part + str(value) for part, value in zip(_TAP_PARTS, (*given, ""), strict=True))
+
+    def answer(self, chat: int, now: float) -> None:
+        """Note that the bot wrote to that chat."""
+        place = chat - FIRST_CHAT - self.first
+        if 0 <= place < self.number and self.at(place) <= now:
+            if place in self.answered:
+                self.twice += 1
+            self.answered.setdefault(place, now - self.at(place))
+
+
+class _World:
+    """All that the server knows."""
+
+    def __init__(self) -> None:
+        self.delay = 0.0
+        self.methods: Counter[str] = Counter()
+        self.chats: Counter[int] = Counter()
+        self.taps: _Taps | None = None
+        self.message_id = 1000
+        self.next_update = _FIRST_UPDATE
+
+    # commands
+
+    def do_latency(self, milliseconds: float) -> None:
+        """Let each call take that long."""
+        self.delay = milliseconds / 1000
+
+    def do_reset(self) -> None:
+        """Forget what was counted and who taps."""
+        self.methods.clear()
+        self.chats.clear()
+        self.taps = None
+
+    def do_tap(self, first: int, number: int, rate: float, data: str) -> None:
+        """Let customers tap; `data` is that of their button, with ``{n}`` for the number of the customer."""
+        self.taps = _Taps(first, number, rate, data, self.next_update)
+        self.next_update += number
+
+    def do_seen(self) -> dict[str, Any]:
+        """Give what was counted: calls by method; chats written to, and the most messages that one of them got."""
+        return {
+            "methods": dict(self.methods),
+            "chats": len(self.chats),
+            "sent": self.chats.total(),
+            "most": max(self.chats.values(), default=0),
+        }
+
+    def do_answered(self) -> dict[str, float]:
+        """Give how long customers waited for an answer to their tap, in seconds; who has none counts with the worst."""
+        if self.taps is None:
+            return {}
+        now = asyncio.get_running_loop().time()
+        waited = [self.taps.answered.get(each, now - self.taps.at(each)) for each in range(self.taps.there(now))]
+        waited.sort()
+        return {
+            "tapped": len(waited),
+            "answered": len(self.taps.answered),
+            "twice": self.taps.twice,
+            "p50": percentile(waited, 0.5),
+            "p99": percentile(waited, 0.99),
+            "max": waited[-1] if waited else 0.0,
+        }
+
+    # the Bot API
+
+    def sent(self, body: bytes, query: str) -> bytes:
+        """Take a message and give the answer."""
+        found = _CHAT.search(body) or _CHAT.search(query.encode())
+        chat = int(found[1]) if found else 0
+        self.chats[chat] += 1
+        if self.taps is not None:
+            self.taps.answer(chat, asyncio.get_running_loop().time())
+        return self.message(chat)
+
+    def message(self, chat: int) -> bytes:
+        """Give a message as the answer to a call."""
+        self.message_id += 1
+        return f"{_BEFORE_ID}{self.message_id}{_BEFORE_CHAT}{chat}{_AFTER_CHAT}".encode()
+
+    def updates(self, offset: int, limit: int) -> bytes:
+        """Give the taps that are there from `offset` on."""
+        taps = self.taps
+        if taps is None:
+            return b'{"ok":true,"result":[]}'
+        first = max(0, offset - taps.first_update)
+        last = min(first + limit, taps.there(asyncio.get_running_loop().time()))
+        return b'{"ok":true,"result":[' + ",".join(map(taps.update, range(first, last))).encode() + b"]}"
+
+    def next_tap(self, offset: int) -> float | None:
+        """Give when there is something to fetch from `offset` on; None: never as it looks now."""
+        if self.taps is None:
+            return None
+        place = max(0, offset - self.taps.first_update)
+        return self.taps.at(place) if place < self.taps.number else None
+
+
+class _Connection(asyncio.Protocol):
+    """One kept connection; one request at a time, as clients without pipelining send them."""
+
+    def __init__(self, world: _World) -> None:
+        self._world, self._buffer = world, b""
+        self._transport: asyncio.Transport | None = None
+        self._loop = asyncio.get_running_loop()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if isinstance(transport, asyncio.Transport):
+            self._transport = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the base class's signature
+        self._transport = None
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
+            head = self._buffer[:end]
+            found = _LENGTH.search(head)
+            if found is None and b"chunked" in head.lower():
+                self._answer(b"{}", b"411 Length Required")
+                return
+            whole = end + 4 + (int(found[1]) if found else 0)
+            if len(self._buffer) < whole:
+                return
+            body, self._buffer = self._buffer[end + 4 : whole], self._buffer[whole:]
+            target = head[: head.find(b"\r\n")].split(b" ")[1].decode("latin-1")
+            self._handle(target, body)
+
+    def _handle(self, target: str, body: bytes) -> None:
+        path, _, query = target.partition("?")
+        method = path.rpartition("/")[2].lower()
+        world = self._world
+        if method == "control":
+            command = json.loads(body)
+            self._answer(_json(getattr(world, f"do_{command.pop('do')}")(**command)).encode())
+            return
+        world.methods[method] += 1
+        match method:
+            case "getupdates":
+                given = _parameters(body, query)
+                wait = min(_LONGEST_POLL, int(given.get("timeout", 0)))
+                self._poll(int(given.get("offset") or 0), int(given.get("limit", 100)), self._loop.time() + wait)
+                return
+            case "sendmessage":
+                answer = world.sent(body, query)
+            case "editmessagetext" | "editmessagereplymarkup":
+                found = _CHAT.search(body)
+                answer = world.message(int(found[1]) if found else 0)
+            case "getme":
+                answer = _json({"ok": True, "result": {**_BOT, "can_join_groups": False}}).encode()
+            case "getwebhookinfo":
+                answer = b'{"ok":true,"result":{"url":"","has_custom_certificate":false,"pending_update_count":0}}'
+            case _:
+                answer = _OK
+        if world.delay:
+            self._loop.call_later(world.delay, self._answer, answer)
+        else:
+            self._answer(answer)
+
+    def _poll(self, offset: int, limit: int, until: float) -> None:
+        """Answer when there is something, at the latest at `until`. Looks again now and then: taps may be ordered."""
+        if self._transport is None:
+            return
+        now, due = self._loop.time(), self._world.next_tap(offset)
+        if now >= until or (due is not None and due <= now):
+            self._answer(self._world.updates(offset, limit))
+        else:
+            self._loop.call_at(min(until, now + 0.02, due or until), self._poll, offset, limit, until)
+
+    def _answer(self, body: bytes, status: bytes = b"200 OK") -> None:
+        if self._transport is not None:
+            self._transport.write(
+                b"HTTP/1.1 %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+                % (status, len(body), body)
+            )
+
+
+def _parameters(body: bytes, query: str) -> dict[str, Any]:
+    """Read parameters in whichever form a client sends them."""
+    if body.startswith(b"{"):
+        given: dict[str, Any] = json.loads(body)
+        return given
+    return {name: unquote_plus(each[-1]) for name, each in parse_qs(body.decode() or query).items()}
+
 
 async def _serve() -> None:
     def clock() -> datetime:
         return datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 
-    async with (
-        SandboxTelegram(
-            token=TOKEN, clock=clock, record=False, keep_calls=0, answer_window=timedelta(minutes=5)
-        ) as telegram,
-        SandboxSlack(clock=clock) as slack,
-    ):
+    world = _World()
+    loop = asyncio.get_running_loop()
+    async with SandboxSlack(clock=clock) as slack:
         for name in CHANNELS:
             slack.channel(f"C{name.upper()}", name)
-        people: list[Customer] = []
-        _say({"telegram": telegram.base_url, "slack": slack.base_url})
-        reader = asyncio.StreamReader()
-        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-        while line := await reader.readline():
-            command = json.loads(line)
-            match command["do"]:
-                case "latency":
-                    telegram.latency = timedelta(milliseconds=command["milliseconds"])
-                    _say(None)
-                case "customers":
-                    for number in range(len(people), command["number"]):
-                        people.append(telegram.customer(user_id=FIRST_CHAT + number))
-                        await people[-1].start()
-                    _say(None)
-                case "tap":
-                    for each in people[: command["number"]]:
-                        await each.tap(each.buttons[0])
-                    _say(None)
-                case "pending":
-                    _say(telegram.pending_updates)
-                case unknown:
-                    raise ValueError(f"the server process knows no command {unknown!r}")
-
-
-def _say(answer: object) -> None:
-    print(json.dumps(answer), flush=True)
+        server = await loop.create_server(lambda: _Connection(world), "127.0.0.1", 0, backlog=1024)
+        port = server.sockets[0].getsockname()[1]
+        print(_json({"telegram": f"http://127.0.0.1:{port}", "slack": slack.base_url}), flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+        server.close()
 
 
 if __name__ == "__main__":

@@ -6,12 +6,14 @@ What follows from what is `bot.desk.machine`'s to decide; here it is carried out
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_datetime
 
 from bot.desk import machine
-from bot.desk.routing import route
+from bot.desk.routing import Route, route
+from bot.desk.shop import FALLBACK
 from bot.desk.states import (
     Case,
     CaseEffect,
@@ -72,22 +74,29 @@ def open_or_join(
     conversation: Conversation | None,
     effect: OpenCase,
     now: datetime,
+    *,
+    card_at: datetime | None = None,
 ) -> Case:
     """Make an unhappy reply a case, or let it join the sale's open one.
 
-    After a remedy that reopens it a rung higher.
+    After a remedy that reopens it a rung higher. `card_at`: when a new case is to be shown, if not at once.
     """
     said = told(effect.said, effect.media)
     factor = _worst(effect)
     existing = uow.case(conversation.case_id) if conversation and conversation.case_id else open_of(uow, sale.id)
+    if existing is not None and effect.reason == "flow":
+        remark(uow, house, existing, f"🔎 {said}", now)
+        return existing
     if existing is not None:
         event: CaseEvent = CustomerSaid(said)
         if effect.reason == "unhappy" or existing.status == "confirmed":
             event = UnhappyAgain(said, factor, effect.touchpoint)
         return happen(uow, house, existing, event, now)
-    promise = _promise(uow.promises_of(sale.id), factor, effect.touchpoint, now)
-    made_at = promise.touchpoint if promise and factor == "promise" else None
-    where = route(
+    promises = uow.promises_of(sale.id)
+    named = next((each for each in promises if each.id == effect.promise), None)
+    promise = named or _promise(promises, factor, effect.touchpoint, now)
+    made_at = promise.touchpoint if promise and (factor == "promise" or named) else None
+    where = _team_of_the_flow(house, effect.team) or route(
         house.shop,
         touchpoint=effect.touchpoint,
         factor=factor,
@@ -100,7 +109,7 @@ def open_or_join(
         customer_id=sale.customer_id,
         conversation_id=conversation.id if conversation else "",
         route=where,
-        reason=effect.reason,
+        reason="unhappy" if effect.reason == "unhappy" else "unclear",
         said=said,
         factor=factor,
         touchpoint=effect.touchpoint,
@@ -117,8 +126,57 @@ def open_or_join(
         uow, now, "case.opened", sale_id=sale.id, case_id=case.id, team=case.team, why=case.why_team, said=said,
         due_at=case.due_at.isoformat(),
     )  # fmt: skip
+    if card_at is not None:
+        tell_desk(uow, house, case, "card", now, not_before=card_at)
+        effects = tuple(each for each in effects if not isinstance(each, ShowCard))
     _carry_out(uow, house, case, effects, now)
     return case
+
+
+def _team_of_the_flow(house: House, team: str | None) -> Route | None:
+    if team is None or not house.shop.has_team(team):
+        return None
+    return Route(team, house.shop.team(team).channel, f"the flow names {team}")
+
+
+def take_back(uow: UnitOfWork, house: House, case: Case, *, opened_by_it: bool, now: datetime) -> None:
+    """The customer changed the unhappy answer that stands in a case.
+
+    Where that answer alone opened it, and nothing was said or done since, it is closed on the customer's own word, and
+    a card that nobody has seen yet never comes. Otherwise people decide, and are told.
+    """
+    if not opened_by_it or case.status not in ("open", "claimed") or case.answered_at is not None:
+        remark(uow, house, case, "✏️ The customer changed that answer: they are not unhappy after all.", now)
+        return
+    unseen = [
+        each
+        for each in uow.outgoing_of(case.sale_id)
+        if each.case_id == case.id and each.channel == "slack" and each.state in ("waiting", "held")
+    ]
+    never_shown = uow.post_of(case.id) is None and any(each.kind == "card" for each in unseen)
+    for message in unseen if never_shown else ():
+        uow.drop_outgoing(message, "the customer changed the answer")
+    after, effects = _decide(house, case, CustomerConfirmed(), now)
+    uow.put_case(after)
+    note_down(uow, now, "case.taken_back", sale_id=case.sale_id, case_id=case.id)
+    if never_shown:
+        effects = tuple(each for each in effects if isinstance(each, StopLadder))
+    _carry_out(uow, house, after, effects, now)
+    uow.release_held(case.sale_id, now)
+
+
+def reroute(uow: UnitOfWork, house: House, case: Case, touchpoint: str, now: datetime) -> Case:
+    """The customer said where it went wrong: a case that nobody has taken goes to whoever answers for that."""
+    where = route(house.shop, touchpoint=touchpoint)
+    if where.team in (FALLBACK, case.team) or case.status != "open" or case.claimed_by is not None:
+        return case
+    moved = replace(case, team=where.team, why_team=where.why, touchpoint=touchpoint)
+    uow.put_case(moved)
+    note_down(uow, now, "case.rerouted", sale_id=case.sale_id, case_id=case.id, team=where.team, why=where.why)
+    # A card that is still to come finds its channel by itself.
+    shown: dict[str, Any] = {"moved_to": where.team} if uow.post_of(case.id) is not None else {}
+    tell_desk(uow, house, moved, "card", now, **shown)
+    return moved
 
 
 def happen(uow: UnitOfWork, house: House, case: Case, event: CaseEvent, now: datetime) -> Case:

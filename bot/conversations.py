@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from bot import cases
+from bot.desk.states import Case
 from bot.flows.effects import (
     Acknowledge,
     CloseQuestion,
@@ -17,20 +18,40 @@ from bot.flows.effects import (
     Effect,
     Finish,
     Ignored,
+    NoteTrouble,
     OpenCase,
     RecordVerdict,
+    SendOffer,
     SendQuestion,
     SendReminder,
     SendText,
     StartTimer,
     StopTimers,
+    TakeBack,
     TellCase,
 )
-from bot.flows.engine import label_of, step
-from bot.flows.events import Begun, Event, Media, Stopped, Tapped, TimerFired, Unreachable, Withdrawn, Wrote
-from bot.flows.model import Ask, Flow, Say
+from bot.flows.engine import change_span, label_of, step
+from bot.flows.events import (
+    Begun,
+    ChangedMind,
+    Event,
+    Happened,
+    Media,
+    Stopped,
+    Tapped,
+    TimerFired,
+    Unreachable,
+    Withdrawn,
+    Wrote,
+)
+from bot.flows.expressions import holds
+from bot.flows.facts import ANSWERED, Facts, values_of, variant_for
+from bot.flows.model import Ask, Factor, Flow, Offer, Say, Speaking, Texts, Wait
 from bot.flows.render import render
+from bot.flows.run import choice_of, own_values
 from bot.flows.state import State
+from bot.flows.times import next_in
+from bot.knowledge import facts_for
 from bot.messages import (
     LATER,
     ORDINARY,
@@ -43,11 +64,12 @@ from bot.messages import (
     speak,
     write_to,
 )
+from bot.ports.channels import is_caption
 from bot.ports.records import Conversation, Customer, Moment, Outgoing, Promise, Sale, Verdict
 from bot.ports.store import UnitOfWork
-from bot.sales import after
+from bot.sales import after, plan_starts
 
-REPLIES = (Tapped, Wrote)
+REPLIES = (Tapped, ChangedMind, Wrote)
 """Events that are the customer's own doing: what answers them needs no further consent and no quiet hours."""
 
 
@@ -89,6 +111,9 @@ def _begin(uow: UnitOfWork, house: House, moment: Moment, now: datetime) -> tupl
     verdict = may_begin(uow, flow, moment, sale, customer, now)
     if verdict is not None:
         return verdict
+    refused = not_meant(uow, house, flow, moment, sale, customer, now)
+    if refused is not None:
+        return "dropped", refused
     conversation = Conversation(
         id=house.new_id(),
         key=moment.key,
@@ -136,6 +161,25 @@ def may_begin(
     return held_back(flow, sale, customer, uow)
 
 
+def not_meant(
+    uow: UnitOfWork, house: House, flow: Flow, moment: Moment, sale: Sale, customer: Customer, now: datetime
+) -> str | None:
+    """Tell why a flow is not for this sale after all: its condition, or an answer later than the one it counts from."""
+    if moment.data.get("on") == ANSWERED:
+        if any(
+            each.choice is not None and each.at.isoformat() > moment.data["at"] for each in uow.verdicts_of(sale.id)
+        ):
+            return "the customer answered once more since; it counts from that answer"
+        if flow.once and any(each.flow == flow.name for each in uow.conversations_of(sale.id)):
+            return "it began before"
+    condition = moment.data.get("if")
+    if condition is None:
+        return None
+    facts = facts_for(uow, house, flow, sale, customer, uow.promises_of(sale.id), cases.open_of(uow, sale.id))
+    answer = holds(condition, values_of(facts, now))
+    return None if answer.value else f"its condition does not hold: {answer.trouble or condition}"
+
+
 def held_back(flow: Flow, sale: Sale, customer: Customer, uow: UnitOfWork) -> tuple[str, str] | None:
     """Tell what a conversation waits for, if anything; some event of the sale or the customer frees it."""
     reasons: Sequence[tuple[bool, str]] = (
@@ -163,7 +207,8 @@ def _open_question(uow: UnitOfWork, sale: Sale) -> Conversation | None:
 def tapped(uow: UnitOfWork, house: House, customer: Customer, data: str, now: datetime) -> str | None:
     """Take a tap on an answer button. Gives why nothing came of it, or None.
 
-    The button's data is ``a:CONVERSATION:TURN:CHOICE``; whoever taps must own the conversation.
+    The button's data is ``a:CONVERSATION:TURN:CHOICE``, or to change an answer ``x:CONVERSATION:TURN:0``; whoever taps
+    must own the conversation.
     """
     read = _read_button(data)
     if read is None:
@@ -175,15 +220,32 @@ def tapped(uow: UnitOfWork, house: House, customer: Customer, data: str, now: da
     if conversation.customer_id != customer.id:
         return "this button belongs to somebody else"
     _touch(uow, customer, now)
-    return advance(uow, house, conversation, event, now)
+    ignored = advance(uow, house, conversation, event, now)
+    if ignored is not None and isinstance(event, ChangedMind):
+        _too_late_to_change(uow, house, customer, conversation, event, now)
+    return ignored
 
 
-def _read_button(data: str) -> tuple[str, Tapped] | None:
+def _read_button(data: str) -> tuple[str, Tapped | ChangedMind] | None:
     try:
-        _, conversation_id, turn, choice = data.split(":")
-        return conversation_id, Tapped(int(turn), int(choice))
+        kind, conversation_id, turn, choice = data.split(":")
+        return conversation_id, ChangedMind(int(turn)) if kind == "x" else Tapped(int(turn), int(choice))
     except ValueError:
         return None
+
+
+def _too_late_to_change(
+    uow: UnitOfWork, house: House, customer: Customer, conversation: Conversation, event: ChangedMind, now: datetime
+) -> None:
+    """Say that an answer can no longer be changed by a button, and take the button away; words are heard as ever."""
+    for message in uow.asks_of(conversation.sale_id):
+        if message.conversation_id == conversation.id and message.turn == event.turn and message.external:
+            write_to(
+                uow, house, customer, kind="edit", text=None, now=now, sale_id=conversation.sale_id,
+                conversation_id=conversation.id, message_id=int(message.external),
+            )  # fmt: skip
+    text = phrase(house, customer, "change_too_late", context_for(house, customer))
+    write_to(uow, house, customer, kind="system", text=text, now=now, sale_id=conversation.sale_id)
 
 
 def conversation_of(data: str) -> str | None:
@@ -279,6 +341,23 @@ def withdraw(uow: UnitOfWork, house: House, sale: Sale, reason: str, now: dateti
             uow.drop_outgoing(message, f"{reason} happened")
 
 
+def happened(uow: UnitOfWork, house: House, sale: Sale, event: str, now: datetime) -> None:
+    """Something happened to a sale: whichever of its conversations waits for that goes on."""
+    for conversation in uow.conversations_of(sale.id):
+        if conversation.state.status == "waiting":
+            flow = house.pinned(uow, conversation.flow, conversation.version)
+            found = flow.steps.get(conversation.state.step or "") if flow else None
+            if isinstance(found, Wait) and event in found.events:
+                advance(uow, house, conversation, Happened(event), now)
+
+
+def remedied(uow: UnitOfWork, house: House, case_id: str, now: datetime) -> None:
+    """Something was done about a case: what waits for that goes on."""
+    sale = uow.sale(uow.sale_of_case(case_id) or "")
+    if sale is not None:
+        happened(uow, house, sale, "remedy.done", now)
+
+
 def unreachable(uow: UnitOfWork, house: House, conversation_id: str, reason: str, now: datetime) -> None:
     """A message was refused for good: the conversation it belongs to ends."""
     conversation = uow.conversation(conversation_id)
@@ -298,13 +377,17 @@ def advance(uow: UnitOfWork, house: House, conversation: Conversation, event: Ev
         customer = uow.customer(customer.extra["same_as"])
     if flow is None or sale is None or customer is None:
         return "the flow version, sale or customer of this conversation cannot be read any more"
-    transition = step(flow, conversation.state, event, now)
+    promises = uow.promises_of(sale.id)
+    case = uow.case(conversation.case_id) if conversation.case_id else cases.open_of(uow, sale.id)
+    facts = facts_for(uow, house, flow, sale, customer, promises, case)
+    transition = step(flow, conversation.state, event, now, facts)
     ignored = next((each.reason for each in transition.effects if isinstance(each, Ignored)), None)
     after_it = conversation
     if transition.state != conversation.state:
         after_it = replace(conversation, state=transition.state)
         uow.put_conversation(after_it)
-    carrier = _Carrier(uow, house, flow, sale, customer, after_it, event, now)
+    carrier = _Carrier(uow, house, flow, sale, customer, after_it, event, now, facts)
+    carrier.promises, carrier.case = promises, case
     for effect in transition.effects:
         carrier.carry_out(effect)
     was, now_is = conversation.state.status, transition.state.status
@@ -316,7 +399,7 @@ def advance(uow: UnitOfWork, house: House, conversation: Conversation, event: Ev
 class _Carrier:
     """Carries the effects of one step out, in their order; what one finds out (the case), the next may say."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - all that an effect may need
         self,
         uow: UnitOfWork,
         house: House,
@@ -326,14 +409,19 @@ class _Carrier:
         conversation: Conversation,
         event: Event,
         now: datetime,
+        facts: Facts,
     ) -> None:
         self.uow, self.house, self.flow, self.now = uow, house, flow, now
         self.sale, self.customer, self.conversation = sale, customer, conversation
         self.live = isinstance(event, REPLIES)
-        self.promises: list[Promise] = uow.promises_of(sale.id)
-        self.case = uow.case(conversation.case_id) if conversation.case_id else cases.open_of(uow, sale.id)
+        self.is_choice = isinstance(event, Tapped)
+        self.facts = facts
+        self.promises: list[Promise] = []
+        self.case: Case | None = None
+        self._made: dict[str, Any] = {}
+        self._made_of: tuple[object, object, object] = (None, None, None)
 
-    def carry_out(self, effect: Effect) -> None:
+    def carry_out(self, effect: Effect) -> None:  # noqa: C901, PLR0912 - one arm for each kind of effect
         match effect:
             case SendQuestion():
                 self._question(effect)
@@ -341,6 +429,8 @@ class _Carrier:
                 self._reminder(effect)
             case SendText():
                 self._text(effect)
+            case SendOffer():
+                self._offer(effect)
             case Acknowledge():
                 text = phrase(self.house, self.customer, f"ack_{effect.kind}", self._context())
                 self._write("answer", text, key=f"{self.conversation.id}:ack{self.house.new_id()}")
@@ -349,11 +439,11 @@ class _Carrier:
             case RecordVerdict():
                 self._verdict(effect)
             case OpenCase():
-                said = self._in_their_language(effect)
-                self.case = cases.open_or_join(self.uow, self.house, self.sale, self.conversation, said, self.now)
-                self.sale = self.uow.sale(self.sale.id) or self.sale
+                self._open_case(self._in_their_language(effect))
             case TellCase():
                 self._tell(effect)
+            case TakeBack():
+                self._take_back(effect)
             case StartTimer():
                 self._timer(effect)
             case StopTimers():
@@ -364,11 +454,35 @@ class _Carrier:
                 self._complete()
             case Finish():
                 self._finish(effect)
+            case NoteTrouble():
+                note_down(
+                    self.uow, self.now, "flow.trouble", sale_id=self.sale.id, flow=self.flow.name,
+                    conversation=self.conversation.id, step=effect.step, reason=effect.reason,
+                )  # fmt: skip
             case Ignored():
                 pass
 
     def _context(self) -> dict[str, Any]:
-        return context_for(self.house, self.customer, self.sale, self.promises, self.case, now=self.now)
+        """Give what texts may speak of; made anew only where something of it has changed since."""
+        made_of = (self.sale, self.case, self.promises)
+        if any(each is not before for each, before in zip(made_of, self._made_of, strict=True)):
+            self._made, self._made_of = self._make_context(), made_of
+        return self._made
+
+    def _make_context(self) -> dict[str, Any]:
+        more: dict[str, Any] = {"vars": dict(self.conversation.state.notes)}
+        about = next((each for each in self.promises if each.id == self.conversation.state.promise), None)
+        if about is not None:
+            more["promise"] = {"text": about.text, "due_at": about.due_at}
+        return context_for(self.house, self.customer, self.sale, self.promises, self.case, now=self.now, **more)
+
+    def _words(self, spoken: Speaking) -> tuple[Texts, str | None]:
+        """Give the texts and the picture of a step, as they are for what was bought."""
+        own = own_values(self.flow, self.conversation.state, self.facts) if spoken.variants else {}
+        variant = variant_for(spoken.variants, self.facts, self.now, own)
+        if variant is None:
+            return spoken.texts, spoken.photo
+        return variant.texts or spoken.texts, variant.photo or spoken.photo
 
     def _write(self, kind: Any, text: str, **more: Any) -> None:
         write_to(
@@ -390,11 +504,14 @@ class _Carrier:
         timers: dict[str, Any] = {"silence": str(ask.silence.after)}
         if ask.remind and ask.remind.times:
             timers["remind"] = str(ask.remind.after)
+        texts, photo = self._words(ask)
         self._write(
             "question",
-            speak(self.house, self.customer, ask.texts, self._context()),
+            speak(self.house, self.customer, texts, self._context()),
             key=f"{self.conversation.id}:q{effect.turn}",
             buttons=self._buttons(ask, effect.turn),
+            in_one_row=ask.scale is not None,
+            **_picture(photo),
             turn=effect.turn,
             timers=timers,
             purpose=self.flow.purpose.value,
@@ -407,7 +524,7 @@ class _Carrier:
         ask = self.flow.steps[effect.step]
         if not isinstance(ask, Ask) or ask.remind is None:
             return
-        text = speak(self.house, self.customer, ask.remind.texts or ask.texts, self._context())
+        text = speak(self.house, self.customer, ask.remind.texts or self._words(ask)[0], self._context())
         if not ask.remind.texts:
             text = phrase(self.house, self.customer, "reminder", {**self._context(), "text": text})
         more = {"remind": str(ask.remind.after)} if effect.nth < ask.remind.times else {}
@@ -416,6 +533,7 @@ class _Carrier:
             text,
             key=f"{self.conversation.id}:q{effect.turn}:r{effect.nth}",
             buttons=self._buttons(ask, effect.turn),
+            in_one_row=ask.scale is not None,
             turn=effect.turn,
             timers=more,
             purpose=self.flow.purpose.value,
@@ -427,14 +545,27 @@ class _Carrier:
         say = self.flow.steps[effect.step]
         if not isinstance(say, Say):
             return
+        self._say(say, effect.visit)
+
+    def _offer(self, effect: SendOffer) -> None:
+        offer = self.flow.steps[effect.step]
+        if not isinstance(offer, Offer):
+            return
+        label = render(offer.label, languages_for(self.house, self.customer), self._context())
+        self._say(offer, effect.visit, link=(label, self.facts.links[offer.what]))
+
+    def _say(self, spoken: Speaking, visit: int, **more: Any) -> None:
+        texts, photo = self._words(spoken)
         self._write(
             "answer" if self.live else "notice",
-            speak(self.house, self.customer, say.texts, self._context()),
-            key=f"{self.conversation.id}:s{effect.visit}",
+            speak(self.house, self.customer, texts, self._context()),
+            key=f"{self.conversation.id}:s{visit}",
             purpose=self.flow.purpose.value,
             prompted=self.live,
             priority=URGENT if self.live else ORDINARY,
             expires_at=self.conversation.expires_at,
+            **_picture(photo),
+            **more,
         )
 
     def _asked_with(self, turn: int) -> list[Outgoing]:
@@ -450,12 +581,26 @@ class _Carrier:
         label = ""
         if isinstance(ask, Ask) and effect.choice is not None:
             label = render(ask.choices[effect.choice].label, languages_for(self.house, self.customer), self._context())
-        for message in self._asked_with(effect.turn):
+        asked = self._asked_with(effect.turn)
+        newest = next((each for each in reversed(asked) if each.external), None)
+        for message in asked:
             if message.state in ("waiting", "held"):
                 self.uow.drop_outgoing(message, "the question is closed")
             elif message.external and "buttons" in message.body:
-                text = f"{message.body['text']}\n\n➜ {label}" if label else None
-                self._write("edit", text or "", message_id=int(message.external)) if text else self._take_away(message)
+                if not label:
+                    self._take_away(message)
+                    continue
+                # One place to change the answer is enough: below the question that they saw last.
+                buttons = self._change_button(effect.turn) if message is newest else ()
+                more = {"captioned": True} if is_caption(message.body) else {}
+                text = f"{message.body['text']}\n\n➜ {label}"
+                self._write("edit", text, message_id=int(message.external), buttons=buttons, **more)
+
+    def _change_button(self, turn: int) -> Sequence[tuple[str, str]]:
+        if self.conversation.state.stopped or not change_span(self.flow, self.facts):
+            return ()
+        label = phrase(self.house, self.customer, "change_answer", self._context())
+        return ((label, f"x:{self.conversation.id}:{turn}:0"),)
 
     def _take_away(self, message: Outgoing) -> None:
         write_to(
@@ -481,17 +626,65 @@ class _Carrier:
                 self.now,
             )
         )
+        told = {**factors, **self._of_all_promises(effect)}
         self.sale = replace(
-            self.sale, factors={**self.sale.factors, **factors}, answered_at=self.sale.answered_at or self.now
+            self.sale, factors={**self.sale.factors, **told}, answered_at=self.sale.answered_at or self.now
         )
         self.uow.put_sale(self.sale)
         note_down(
             self.uow, self.now, "verdict", sale_id=self.sale.id, customer_id=self.customer.id,
             flow=self.flow.name, step=effect.step, choice=effect.choice, factors=factors, text=effect.text,
-            media=list(media), cycle=self.conversation.cycle,
+            media=list(media), cycle=self.conversation.cycle, **({"promise": effect.promise} if effect.promise else {}),
         )  # fmt: skip
-        if "promise" in factors:
+        if "promise" in factors and effect.promise is not None:
+            self._judge_promise(effect.promise, factors["promise"])
+        elif "promise" in factors:
             self._judge_promises(factors["promise"], effect.touchpoint)
+        if effect.choice is not None:
+            occurrence = f"{self.conversation.id}:{effect.turn}"
+            plan_starts(self.uow, self.house, self.sale, on=ANSWERED, at=self.now, occurrence=occurrence)
+
+    def _of_all_promises(self, effect: RecordVerdict) -> dict[str, float]:
+        """Give what several promises come to, each asked about by itself: no more than the least kept of them."""
+        if effect.promise is None or Factor.PROMISE not in effect.factors:
+            return {}
+        about = [each for each in self.conversation.state.asked if each.promise and each.promise != effect.promise]
+        others = [choice.factors for each in about if (choice := choice_of(self.flow, each)) is not None]
+        kept = [factors[Factor.PROMISE] for factors in (effect.factors, *others) if Factor.PROMISE in factors]
+        return {Factor.PROMISE.value: min(kept)}
+
+    def _judge_promise(self, promise_id: str, kept: float) -> None:
+        """Write down what the customer said of the one promise that they were asked about."""
+        for promise in self.promises:
+            if promise.id == promise_id:
+                state: Any = {0.0: "broken", 1.0: "kept"}.get(kept, "open")
+                self.uow.put_promise(replace(promise, state=state))
+        self.promises = self.uow.promises_of(self.sale.id)
+
+    def _open_case(self, effect: OpenCase) -> None:
+        """Open a case, or join the open one. Only where somebody asked for it in so many words does its card wait."""
+        said = self.flow.change_answer is not None or self.house.shop.change_answer is not None
+        span = change_span(self.flow, self.facts)
+        waits = effect.reason == "unhappy" and self.is_choice and said and bool(span)
+        self.case = cases.open_or_join(
+            self.uow, self.house, self.sale, self.conversation, effect, self.now,
+            card_at=self.now + span if waits else None,
+        )  # fmt: skip
+        self.sale = self.uow.sale(self.sale.id) or self.sale
+
+    def _take_back(self, effect: TakeBack) -> None:
+        """The customer changed an answer: what had followed from it follows no more."""
+        self._forget(effect)
+        if effect.completion and self.sale.confirmed_at is not None:
+            self.sale = replace(self.sale, confirmed_at=None)
+            self.uow.put_sale(self.sale)
+            note_down(self.uow, self.now, "sale.reopened", sale_id=self.sale.id, reason="the answer was changed")
+        case = self.case or cases.open_of(self.uow, self.sale.id)
+        if not effect.case or case is None:
+            return
+        opened_by_it = case.opened_at.isoformat() == effect.at and not case.remedies and not self._words_since(effect)
+        cases.take_back(self.uow, self.house, case, opened_by_it=opened_by_it, now=self.now)
+        self.case = cases.open_of(self.uow, self.sale.id)
 
     def _judge_promises(self, kept: float, touchpoint: str | None) -> None:
         """Write down which promises the customer spoke of.
@@ -523,9 +716,13 @@ class _Carrier:
             return
         cases.tell(self.uow, self.house, case, effect.text, effect.media, self.now)
         self.case = self.uow.case(case.id)
+        if effect.touchpoint is not None and self.case is not None:
+            self.case = cases.reroute(self.uow, self.house, self.case, effect.touchpoint, self.now)
 
     def _timer(self, effect: StartTimer) -> None:
-        due = after(self.house, effect.after, self.now)
+        due = max(after(self.house, effect.after, effect.since or self.now), self.now)
+        if effect.window is not None:
+            due = next_in(effect.window, due, self.facts.zone)
         if effect.kind == "expire" and self.conversation.expires_at is not None:
             due = self.conversation.expires_at
         plan_timer(self.uow, self.conversation, effect.kind, effect.turn, due)
@@ -548,6 +745,39 @@ class _Carrier:
         self.uow.put_sale(self.sale)
         note_down(self.uow, self.now, "sale.complete", sale_id=self.sale.id, customer_id=self.customer.id)
 
+    def _forget(self, effect: TakeBack) -> None:
+        """Let what a changed answer had said of factors and promises count no more; its verdict stays as history."""
+        verdicts, place = self._changed_verdict(effect)
+        factors = {
+            name: value
+            for number, each in enumerate(verdicts)
+            if number != place
+            for name, value in each.factors.items()
+        }
+        if effect.factors:
+            self.sale = replace(self.sale, factors=factors)
+            self.uow.put_sale(self.sale)
+        judged = {1.0: "kept", 0.0: "broken"}.get(effect.factors.get(Factor.PROMISE, -1.0))
+        for promise in self.promises:
+            if promise.state == judged and effect.promise in (None, promise.id):
+                self.uow.put_promise(replace(promise, state="open"))
+        self.promises = self.uow.promises_of(self.sale.id)
+
+    def _changed_verdict(self, effect: TakeBack) -> tuple[list[Verdict], int | None]:
+        """Give the verdicts of the sale, and the place of the one that is being changed."""
+        verdicts = self.uow.verdicts_of(self.sale.id)
+        places = [
+            place
+            for place, each in enumerate(verdicts)
+            if each.conversation_id == self.conversation.id and each.step == effect.step and each.choice is not None
+        ]
+        return verdicts, places[-1] if places else None
+
+    def _words_since(self, effect: TakeBack) -> bool:
+        """Tell whether the customer wrote anything after the answer that they are changing."""
+        verdicts, place = self._changed_verdict(effect)
+        return place is None or any(each.text for each in verdicts[place + 1 :])
+
     def _finish(self, effect: Finish) -> None:
         if self.conversation.case_id and self.case is not None:
             # However it ended: a case that still waits for the customer's word will not get it here.
@@ -556,6 +786,10 @@ class _Carrier:
             self.uow, self.now, "conversation.finished", sale_id=self.sale.id,
             flow=self.flow.name, conversation=self.conversation.id, outcome=effect.outcome, reason=effect.reason,
         )  # fmt: skip
+
+
+def _picture(photo: str | None) -> dict[str, str]:
+    return {"photo": photo} if photo else {}
 
 
 def plan_timer(uow: UnitOfWork, conversation: Conversation, kind: Any, turn: int, due_at: datetime) -> None:

@@ -13,6 +13,7 @@ from typing import TypeAlias
 from bot import cases, conversations, sales
 from bot.errors import FollowUpError
 from bot.flows.model import Purpose
+from bot.flows.render import name_of_language
 from bot.messages import House, context_for, note_down, phrase, write_to
 from bot.ports.inbound import (
     ButtonTapped,
@@ -40,6 +41,9 @@ CONSENTS: Mapping[str, tuple[Purpose, ...]] = {
     "c:none": (),
 }
 """What each button below the question for consent allows. ``c:all``: service questions, and the one after first use."""
+
+LANGUAGE_BUTTON = "l:"
+"""How the data of a button that chooses a language begins; its code follows."""
 
 CONSENT_VERSION = "2026-11"
 """Which wording of the question was answered; stands in the log as proof."""
@@ -119,8 +123,13 @@ def _handle(uow: UnitOfWork, house: House, event: Event, now: datetime) -> str |
             sale = sales.record(uow, house, event, now)
             if event.type in ("order.cancelled", "order.returned"):
                 conversations.withdraw(uow, house, sale, event.type, now)
+            conversations.happened(uow, house, sale, event.type, now)
             return None
-        case CaseClaimed() | CaseReplied() | CaseRemedied() | CaseHandedOver():
+        case CaseRemedied():
+            in_vain = cases.staff(uow, house, event, now)
+            conversations.remedied(uow, house, event.case_id, now)
+            return in_vain
+        case CaseClaimed() | CaseReplied() | CaseHandedOver():
             return cases.staff(uow, house, event, now)
         case NotForUs():
             return event.reason
@@ -144,6 +153,8 @@ def chat(  # noqa: PLR0911 - one way out for each thing that can happen
             return _command(uow, house, customer, event, now)
         case ButtonTapped() if event.data in CONSENTS:
             _consented(uow, house, customer, event, now)
+        case ButtonTapped() if event.data.startswith(LANGUAGE_BUTTON):
+            return _chose_language(uow, house, customer, event, now)
         case ButtonTapped():
             return conversations.tapped(uow, house, customer, event.data, now)
         case MessageWritten():
@@ -234,8 +245,38 @@ def _command(uow: UnitOfWork, house: House, customer: Customer, event: CommandGi
             _say(uow, house, customer, "stop_done", now)
         case "privacy" | "help":
             _say(uow, house, customer, event.command, now)
+        case "language":
+            _ask_language(uow, house, customer, now)
         case _:
             return conversations.wrote(uow, house, customer, event.text, (), now)
+    return None
+
+
+def languages_offered(house: House) -> list[str]:
+    """Give the languages that a customer can choose: the shop's, and those that the bot's own sentences are in."""
+    spoken = [code for code in house.flows.phrases["language_set"] if code not in house.shop.languages]
+    return [*house.shop.languages, *spoken]
+
+
+def _ask_language(uow: UnitOfWork, house: House, customer: Customer, now: datetime) -> None:
+    buttons = [(name_of_language(code), f"{LANGUAGE_BUTTON}{code}") for code in languages_offered(house)]
+    _say(uow, house, customer, "language_ask", now, buttons=buttons)
+
+
+def _chose_language(
+    uow: UnitOfWork, house: House, customer: Customer, event: ButtonTapped, now: datetime
+) -> str | None:
+    """Take the customer's own choice, which comes before the order's, Telegram's and the shop's."""
+    code = event.data.removeprefix(LANGUAGE_BUTTON)
+    if code not in languages_offered(house):
+        return f"there is no language {code!r} here"
+    customer = replace(customer, language=code, last_wrote_at=now)
+    uow.put_customer(customer)
+    note_down(uow, now, "customer.chose_language", customer_id=customer.id, language=code)
+    if event.message_id is not None:
+        text = f"{event.text}\n\n➜ {name_of_language(code)}" if event.text else None
+        write_to(uow, house, customer, kind="edit", text=text, now=now, message_id=event.message_id)
+    _say(uow, house, customer, "language_set", now)
     return None
 
 

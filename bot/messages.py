@@ -3,7 +3,7 @@
 `House` is what every use case is handed beside its unit of work. No rule of conversations or cases lives here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -36,6 +36,7 @@ class House:
     clock: Clock
     bot_username: str = ""
     _pinned: dict[tuple[str, str], Flow] = field(default_factory=dict)
+    _needs: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
 
     def new_id(self) -> str:
         """Give a new opaque id."""
@@ -56,6 +57,13 @@ class House:
             except FlowError:
                 return None
             self._pinned[name, version] = known
+        return known
+
+    def needs_of(self, flow: Flow, work_out: Callable[[Flow], frozenset[str]]) -> frozenset[str]:
+        """Give what a version of a flow makes use of, worked out once."""
+        known = self._needs.get((flow.name, flow.version))
+        if known is None:
+            known = self._needs[flow.name, flow.version] = work_out(flow)
         return known
 
 
@@ -91,7 +99,7 @@ def context_for(
     remedy = case.remedies[-1] if case and case.remedies else None
     return {
         "customer": _customer(customer),
-        "sale": {"id": sale.id, "summary": sale.summary or sale.id} if sale else {},
+        "sale": _sale(sale) if sale else {},
         "items": [dict(item) for item in sale.items] if sale else [],
         "promise": _promise(shown),
         "promises": [_promise(each) for each in promises],
@@ -106,6 +114,11 @@ def context_for(
 def _customer(customer: Customer | None) -> dict[str, str]:
     name = customer.name if customer else ""
     return {"id": customer.id if customer else "", "name": name, "first_name": name.split(" ")[0]}
+
+
+def _sale(sale: Sale) -> dict[str, Any]:
+    total, currency = sale.extra.get("total"), sale.extra.get("currency")
+    return {"id": sale.id, "summary": sale.summary or sale.id, "total": total, "currency": currency}
 
 
 def _case(case: Case | None, now: datetime | None) -> dict[str, Any]:
@@ -146,6 +159,8 @@ def write_to(  # noqa: PLR0913 - a row of the outbox is made of all of this
     now: datetime,
     key: str | None = None,
     buttons: Sequence[tuple[str, str]] = (),
+    in_one_row: bool = False,
+    link: tuple[str, str] | None = None,
     purpose: str | None = None,
     priority: int | None = None,
     expires_at: datetime | None = None,
@@ -155,8 +170,9 @@ def write_to(  # noqa: PLR0913 - a row of the outbox is made of all of this
     turn: int | None = None,
     **body: Any,
 ) -> None:
-    """Put a message to a customer into the outbox. `buttons` are pairs of label and data, one to a row.
+    """Put a message to a customer into the outbox.
 
+    `buttons` are pairs of label and data, one to a row, or all `in_one_row`; a `link` is one of label and address.
     Without a `priority` it is urgent; an edit comes after what is to be said, for which the customer waits.
     """
     if priority is None:
@@ -166,6 +182,10 @@ def write_to(  # noqa: PLR0913 - a row of the outbox is made of all of this
     content: dict[str, Any] = {"chat_id": customer.chat_id, "text": text, **body}
     if buttons:
         content["buttons"] = [[{"label": label, "data": data}] for label, data in buttons]
+        if in_one_row:
+            content["buttons"] = [[each for row in content["buttons"] for each in row]]
+    if link is not None:
+        content["buttons"] = [*content.get("buttons", ()), [{"label": link[0], "url": link[1]}]]
     uow.send(
         Outgoing(
             key=key or house.new_id(),
@@ -188,7 +208,14 @@ def write_to(  # noqa: PLR0913 - a row of the outbox is made of all of this
 
 
 def tell_desk(
-    uow: UnitOfWork, house: House, case: Case, kind: Literal["card", "thread", "whisper"], now: datetime, **body: Any
+    uow: UnitOfWork,
+    house: House,
+    case: Case,
+    kind: Literal["card", "thread", "whisper"],
+    now: datetime,
+    *,
+    not_before: datetime | None = None,
+    **body: Any,
 ) -> None:
     """Put something for the case's channel into the outbox. Where the card stands is looked up when it is sent.
 
@@ -204,7 +231,7 @@ def tell_desk(
             lane=f"case:{case.id}" if kind != "whisper" else f"whisper:{case.id}",
             kind=kind,
             body=body,
-            not_before=now,
+            not_before=not_before or now,
             created_at=now,
             priority=URGENT,
             sale_id=case.sale_id,

@@ -11,7 +11,9 @@ from typing import Any
 
 from bot.desk.states import Case
 from bot.durations import Duration, parse_duration
+from bot.flows.facts import ANSWERED, variant_for
 from bot.flows.model import Flow, Trigger
+from bot.knowledge import of_sale
 from bot.messages import House, note_down
 from bot.ports.orders import LIFECYCLE, CustomerForm, OrderEvent, SaleForm
 from bot.ports.records import Customer, LinkToken, Moment, Outgoing, Promise, Sale
@@ -107,7 +109,7 @@ def starts(house: House, sale: Sale, *, on: str, at: datetime, occurrence: str) 
         Start(
             flow=flow.name,
             trigger=trigger,
-            due_at=after(house, _length(trigger, sale), at),
+            due_at=after(house, _length(trigger, sale, at), at),
             expires_at=after(house, flow.expires, at),
             key=_start_key(flow, sale, trigger, occurrence),
         )
@@ -118,15 +120,17 @@ def starts(house: House, sale: Sale, *, on: str, at: datetime, occurrence: str) 
 
 
 def _start_key(flow: Flow, sale: Sale, trigger: Trigger, occurrence: str) -> str:
-    single = flow.once and trigger.on != "remedy.done"
+    single = flow.once and trigger.on not in ("remedy.done", ANSWERED)
     return f"start:{flow.name}:{sale.id}" + ("" if single else f":{occurrence}")
 
 
-def _length(trigger: Trigger, sale: Sale) -> Duration:
-    if trigger.item_field is None:
-        return trigger.after
-    told = [parse_duration(item[trigger.item_field]) for item in sale.items if item.get(trigger.item_field)]
-    return max(told, key=lambda each: (each.span, each.business_days), default=trigger.after)
+def _length(trigger: Trigger, sale: Sale, at: datetime) -> Duration:
+    field = trigger.item_field
+    told = [parse_duration(item[field]) for item in sale.items if item.get(field)] if field else []
+    if told:
+        return max(told, key=lambda each: (each.span, each.business_days))
+    own = variant_for(trigger.variants, of_sale(sale), at)
+    return trigger.after if own is None or own.after is None else own.after
 
 
 def after(house: House, duration: Duration, at: datetime) -> datetime:
@@ -155,6 +159,10 @@ def plan_starts(
             "unless": list(start.trigger.unless),
             "expires_at": start.expires_at.isoformat(),
         }
+        if start.trigger.condition is not None:
+            data["if"] = start.trigger.condition
+        if on == ANSWERED:
+            data["at"] = at.isoformat()
         if case is not None:
             data["cycle"] = case.cycle + 1
         uow.plan(

@@ -18,6 +18,14 @@ _MOMENTS = metadata.tables["moments"]
 _OUTBOX = metadata.tables["outbox"]
 _PLANNED = is_any(_MOMENTS.c.state, "planned")
 _MOMENTS_OF = sought(_MOMENTS.c.sale_id).order_by(_MOMENTS.c.due_at, _MOMENTS.c.id)
+_DUE = (
+    select(_MOMENTS)
+    .where(_PLANNED, _MOMENTS.c.due_at <= bindparam("at"))
+    .order_by(_MOMENTS.c.due_at, _MOMENTS.c.id)
+    .limit(bindparam("at_most"))
+    .with_for_update(skip_locked=True)
+)
+_NEXT_AT = select(func.min(_MOMENTS.c.due_at)).where(_PLANNED)
 _THIS_MOMENT = update(_MOMENTS).where(_MOMENTS.c.id == bindparam("this"))
 
 
@@ -81,9 +89,7 @@ class MomentStatements(Statements):
 
     def due_moments(self, now: datetime, limit: int) -> list[Moment]:
         """Give planned moments that are due, oldest first; on PostgreSQL locked, those locked by others left out."""
-        due = select(_MOMENTS).where(_PLANNED, _MOMENTS.c.due_at <= now)
-        oldest = due.order_by(_MOMENTS.c.due_at, _MOMENTS.c.id).limit(limit)
-        found = [moment_from(row) for row in self._all(oldest.with_for_update(skip_locked=True))]
+        found = [moment_from(row) for row in self._all(_DUE, at=now, at_most=limit)]
         self._known.sale_of_moment.update({each.id: each.sale_id for each in found if each.id is not None})
         return found
 
@@ -128,7 +134,5 @@ class MomentStatements(Statements):
 
     def next_moment_at(self) -> datetime | None:
         """Give when the next planned moment is due."""
-        due_at: datetime | None = self._connection.execute(
-            select(func.min(_MOMENTS.c.due_at)).where(_PLANNED)
-        ).scalar_one()
+        due_at: datetime | None = self._connection.execute(_NEXT_AT).scalar_one()
         return due_at

@@ -43,6 +43,9 @@ _CHANNELS = ("telegram", "slack")
 _MESSAGE = sought(_OUTBOX.c.id)
 _MESSAGES_OF = sought(_OUTBOX.c.sale_id).order_by(_OUTBOX.c.id)
 _THIS_MESSAGE = update(_OUTBOX).where(_OUTBOX.c.id == bindparam("this"))
+_NEXT_PRIORITY = select(func.min(_OUTBOX.c.priority)).where(
+    _WAITING, _OUTBOX.c.channel == bindparam("one"), _OUTBOX.c.priority > bindparam("above")
+)
 _ASKS_OF_AMONG = (
     sought_among(_OUTBOX.c.sale_id)
     .where(or_(_OUTBOX.c.kind == "question", _OUTBOX.c.kind == "reminder"))
@@ -52,6 +55,13 @@ _DROP = (
     update(_OUTBOX)
     .where((_OUTBOX.c.id == bindparam("this")) & or_(_OUTBOX.c.state == "waiting", _OUTBOX.c.state == "held"))
     .values(state="dropped", reason=bindparam("why"))
+)
+_NEXT_GOES_AT = select(func.min(_OUTBOX.c.not_before)).where(
+    _WAITING,
+    ~_NOT_FIRST_OF_CASE,
+    ~_BEHIND_A_REPEAT,
+    _OUTBOX.c.channel == bindparam("one"),
+    _OUTBOX.c.priority == bindparam("of_priority"),
 )
 
 
@@ -102,11 +112,12 @@ class OutboxStatements(Statements):
         """Give channel and priority of what waits, smallest priority first; one seek in the index for each."""
         found: list[tuple[str, int]] = []
         for one in [channel] if channel else _CHANNELS:
-            smallest = select(func.min(_OUTBOX.c.priority)).where(_WAITING, _OUTBOX.c.channel == one)
-            priority = self._connection.execute(smallest).scalar_one()
-            while priority is not None:
-                found.append((one, priority))
-                priority = self._connection.execute(smallest.where(_OUTBOX.c.priority > priority)).scalar_one()
+            priority = -1
+            while (
+                least := self._connection.execute(_NEXT_PRIORITY, {"one": one, "above": priority}).scalar()
+            ) is not None:
+                found.append((one, least))
+                priority = least
         return sorted(found, key=lambda each: each[1])
 
     def claim(self, ids: Sequence[int], lease_until: datetime) -> None:
@@ -182,18 +193,13 @@ class OutboxStatements(Statements):
         query = select(_OUTBOX).where(is_any(_OUTBOX.c.state, *states)).order_by(_OUTBOX.c.id).limit(limit)
         return [outgoing_from(row) for row in self._all(query)]
 
-    def next_outgoing_at(self) -> datetime | None:
-        """Give when the next waiting message may go; what waits behind another of its case's lane does not count."""
+    def next_outgoing_at(self, channel: str | None = None) -> datetime | None:
+        """Give when the next waiting message (of a channel, or any) may go.
+
+        What waits behind another of its case's lane does not count.
+        """
         earliest = (
-            self._connection.execute(
-                select(func.min(_OUTBOX.c.not_before)).where(
-                    _WAITING,
-                    ~_NOT_FIRST_OF_CASE,
-                    ~_BEHIND_A_REPEAT,
-                    _OUTBOX.c.channel == channel,
-                    _OUTBOX.c.priority == priority,
-                )
-            ).scalar_one()
-            for channel, priority in self.waiting_priorities()
+            self._connection.execute(_NEXT_GOES_AT, {"one": one, "of_priority": priority}).scalar_one()
+            for one, priority in self.waiting_priorities(channel)
         )
         return min((at for at in earliest if at is not None), default=None)

@@ -19,6 +19,9 @@ from bot.flows.phrases import read_phrases
 
 AFTER_REMEDY_FILE = "after_remedy.yaml"
 PHRASES_FILE = "phrases.yaml"
+TESTS_SUFFIX = ".tests.yaml"
+"""The tests of NAME.yaml stand beside it in NAME.tests.yaml; they are no flows."""
+
 _SUFFIXES = (".yaml", ".yml")
 
 
@@ -183,7 +186,7 @@ def _asking_after_a_remedy(shipped: Iterable[_Readable]) -> dict[str, Flow]:
 
 
 def _is_ours(one: _Readable) -> bool:
-    return one.name.endswith(_SUFFIXES) and not one.name.startswith(".")
+    return one.name.endswith(_SUFFIXES) and not one.name.endswith(TESTS_SUFFIX) and not one.name.startswith(".")
 
 
 def _stamps(folder: Path) -> dict[str, object]:

@@ -5,7 +5,7 @@ import contextlib
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -210,9 +210,16 @@ class Program:
     def is_resting(self, uow: UnitOfWork) -> bool:
         """Tell whether nothing is to be done at this moment of the clock."""
         now = self.house.clock.now()
-        times = (uow.next_moment_at(), uow.next_outgoing_at())
         busy = uow.inbox(("new",), 1) or uow.outbox(("sending",), 1)
-        return not busy and all(at is None or at > now for at in times)
+        return not busy and all(at is None or at > now for at in self.next_times(uow))
+
+    def next_times(self, uow: UnitOfWork) -> tuple[datetime | None, ...]:
+        """Give when there is something to do next, by kind of work: a moment, a message of each channel."""
+        messages = ((uow.next_outgoing_at(each), self.dispatcher.opens_at(each)) for each in self.dispatcher.channels)
+        return (
+            uow.next_moment_at(),
+            *(max(at, opens_at) if at and opens_at else at for at, opens_at in messages),
+        )
 
     async def settle(self) -> None:
         """Do all that is due at this moment of the clock, until nothing is left: for commands, sandbox and tests."""

@@ -21,7 +21,7 @@ from bot.adapters.slack.poster import SlackPoster
 from bot.adapters.slack.receiver import SlackSocket, build_app, close_app, http_handler
 from bot.adapters.telegram import translate
 from bot.adapters.telegram.connection import connect, set_webhook, username
-from bot.adapters.telegram.messenger import TelegramMessenger
+from bot.adapters.telegram.messenger import FREE_PER_SECOND, TelegramMessenger
 from bot.adapters.telegram.receiver import TelegramPoller, TelegramWebhook
 from bot.adapters.web import build_web, serve
 from bot.app.alarming import LOOK_EVERY, Alarming
@@ -78,7 +78,10 @@ async def open_service(
         token = _secret(settings.telegram_bot_token)
         bot = await stack.enter_async_context(connect(token, settings.telegram_api_base))
         poster = await stack.enter_async_context(_poster(settings))
-        channels: dict[str, Channel] = {"telegram": TelegramMessenger(bot), "slack": poster}
+        channels: dict[str, Channel] = {
+            "telegram": TelegramMessenger(bot, is_paid=house.shop.messages_per_second > FREE_PER_SECOND),
+            "slack": poster,
+        }
         words = inbox.Translators(translate.translate, slack_words.translate)
         lookout = Lookout(database, house.clock)
         stack.push_async_callback(lookout.close)

@@ -30,7 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 sale = typer.Typer(help="Take in what happened to a sale, and read its story.", no_args_is_help=True)
-flows = typer.Typer(help="Check what the bot says and when.", no_args_is_help=True)
+flows = typer.Typer(help="Check, test, play and draw what the bot says and when.", no_args_is_help=True)
 outbox = typer.Typer(help="See what waits to be sent, or could not be; try again.", no_args_is_help=True)
 inbox = typer.Typer(help="See what came in and could not be handled; try again.", no_args_is_help=True)
 app.add_typer(sale, name="sale", rich_help_panel=_SALES)
@@ -238,6 +238,14 @@ def flows_check(
     raise typer.Exit(check_files(files or []))
 
 
+@flows.command("schema")
+def flows_schema() -> None:
+    """Print the JSON Schema of flow files, with which editors complete and mark as you type."""
+    from bot.cli.flow_files import print_schema
+
+    raise typer.Exit(print_schema())
+
+
 @outbox.command("list")
 def outbox_list(
     *,
@@ -290,3 +298,81 @@ def inbox_retry(
     from bot.cli.queues import retry_inbox
 
     retry_inbox(ids or [], all_failed=all_failed)
+
+
+# Trying flows out ---------------------------------------------------------------------------------------------------
+
+_Folder = Annotated[
+    Path | None,
+    typer.Option("--dir", metavar="FOLDER", help="Flows of this folder, instead of FLOWS_DIR or the shipped.",
+                 exists=True, file_okay=False),
+]  # fmt: skip
+
+
+@flows.command("test")
+def flows_test(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[FLOW]…", help="Flows by name; else all.")] = None,
+    *,
+    folder: _Folder = None,
+) -> None:
+    """Run the tests that lie beside flows (NAME.tests.yaml), in simulated time, and tell which ways nobody walks."""
+    from bot.cli.flow_tests import test_flows
+
+    raise typer.Exit(test_flows(names or [], folder))
+
+
+@flows.command("play")
+def flows_play(  # noqa: PLR0913 - the options of the command
+    name: Annotated[str, typer.Argument(metavar="FLOW", help="The flow to play, by name.")],
+    *,
+    folder: _Folder = None,
+    start: Annotated[str, typer.Option(help="When it begins, on the customer's clock.")] = "2026-11-23 10:00",
+    customer: Annotated[str, typer.Option("--name", help="The customer's name.")] = "Freja Holm",
+    locale: Annotated[str, typer.Option(help="The order's language: en, da …")] = "en",
+    country: Annotated[str, typer.Option(help="Two letters: DK, US …")] = "DK",
+    zone: Annotated[str | None, typer.Option(help="The customer's time zone: America/New_York …")] = None,
+    summary: Annotated[str, typer.Option(help="What was bought.")] = "two bottles of Barolo",
+    tag: Annotated[list[str] | None, typer.Option(help="A tag of what was bought; may be given again.")] = None,
+    first_use_after: Annotated[str | None, typer.Option(help="How soon the product is used: 5d …")] = None,
+    consents: Annotated[str, typer.Option(help="all, service, none, or unlinked: the chat is not linked yet.")] = "all",
+    event: Annotated[str | None, typer.Option(help="What happens first; else what the flow starts on.")] = None,
+    others: Annotated[list[str] | None, typer.Option("--with", help="Another flow that may begin too, or all.")] = None,
+    record: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write what was played as a test, at the end of this file.")
+    ] = None,
+) -> None:
+    """Be the customer, with time in your hand: next, +2d, tomorrow 9:00, tap, write; each message says why it comes."""
+    from bot.cli.flow_play import Wish, play_flow
+
+    wish = Wish(
+        start=start,
+        name=customer,
+        locale=locale,
+        country=country,
+        zone=zone,
+        summary=summary,
+        tags=tag if tag is not None else ["wine"],
+        first_use_after=first_use_after,
+        consents=consents,
+        event=event,
+        others=others or [],
+        record=record,
+    )
+    raise typer.Exit(play_flow(name, folder, wish))
+
+
+@flows.command("graph")
+def flows_graph(
+    name: Annotated[str, typer.Argument(metavar="FLOW", help="The flow to draw, by name.")],
+    *,
+    folder: _Folder = None,
+    svg: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw a picture into this file.")] = None,
+    mermaid: Annotated[bool, typer.Option("--mermaid", help="Write Mermaid text; so also without --svg.")] = False,
+    language: Annotated[str | None, typer.Option(help="The language of the texts: en, da …")] = None,
+) -> None:
+    """Draw a flow with its times on the arrows: Mermaid text to stdout, or an SVG picture."""
+    from bot.cli.flow_graph import draw_flow
+
+    if svg is not None and mermaid:
+        raise typer.BadParameter("give --svg or --mermaid, not both")
+    draw_flow(name, folder, svg, language)

@@ -1,19 +1,24 @@
 """`aftersale flows check`: every finding about flows, with its place, for their authors and their editors."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal, Protocol
 
-from bot.adapters.flow_files import PHRASES_FILE
+from bot.adapters.flow_files import PHRASES_FILE, TESTS_SUFFIX
 from bot.adapters.shop_file import read_shop_file
 from bot.cli.terminal import counted, remark, say
-from bot.desk.shop import Shop
+from bot.desk.shop import FALLBACK, Shop
 from bot.errors import FlowError, FollowUpError, NotFound
 from bot.flows.check import Finding, check_flow
+from bot.flows.model import Texts
 from bot.flows.parse import read_flow
-from bot.flows.phrases import read_phrases
+from bot.flows.phrases import read_phrases, untranslated
+from bot.flows.render import pick_language
+from bot.flows.schema import flow_schema
+from bot.flows.words import SELLING
 from bot.settings import Settings
 
 _SUFFIXES = (".yaml", ".yml")
@@ -32,10 +37,11 @@ class Source(Protocol):
 
 @dataclass(slots=True)
 class Checked:
-    """What came of checking: how many files, and all findings in the order of files and places."""
+    """What came of checking: how many files, all findings in the order of files and places, and what was read."""
 
     files: int = 0
     findings: list[Finding] = field(default_factory=list)
+    texts: dict[str, str] = field(default_factory=dict)
 
     def count(self, severity: Literal["error", "warning"]) -> int:
         """Tell how many findings are of this severity."""
@@ -60,6 +66,8 @@ def check_files(given: Sequence[Path]) -> int:
     checked = check(sources(given, settings.flows_dir), shop)
     for each in checked.findings:
         say(str(each), "red" if each.severity == "error" else "yellow")
+        for line in each.within(checked.texts.get(each.file, "")):
+            say(line, "dim")
     errors, warnings = checked.count("error"), checked.count("warning")
     style = "red" if errors else "green"
     say(f"{counted(checked.files, 'file')}: {counted(errors, 'error')}, {counted(warnings, 'warning')}.", style)
@@ -74,12 +82,12 @@ def sources(given: Sequence[Path], folder: Path | None) -> list[tuple[str, Sourc
     """
     if not given and folder is None:
         shipped = (each for each in files("bot.flows").joinpath("library").iterdir())
-        return sorted((each.name, each) for each in shipped if each.name.endswith(_SUFFIXES))
+        return sorted((each.name, each) for each in shipped if _is_flow(each.name))
     found: list[tuple[str, Source]] = []
     for path in given or [folder or Path()]:
         inside = [path]
         if path.is_dir():
-            inside = sorted(each for each in path.iterdir() if each.suffix in _SUFFIXES and each.name[0] != ".")
+            inside = sorted(each for each in path.iterdir() if _is_flow(each.name))
         if not inside or not path.exists():
             reason = "has no flow (.yaml) in it" if path.exists() else "is not there"
             raise NotFound(f"{path} {reason} → name a flow, or a folder of flows")
@@ -87,17 +95,64 @@ def sources(given: Sequence[Path], folder: Path | None) -> list[tuple[str, Sourc
     return found
 
 
+def _is_flow(name: str) -> bool:
+    return name.endswith(_SUFFIXES) and not name.endswith(TESTS_SUFFIX) and not name.startswith(".")
+
+
 def check(given: Iterable[tuple[str, Source]], shop: Shop | None) -> Checked:
     """Check files, each by itself, and that no two flows bear one name."""
     checked = Checked()
     first: dict[str, str] = {}
-    for name, source in given:
+    files_given = list(given)
+    phrases = _phrases(files_given)
+    selling = {**SELLING, **phrases.get("words_of_selling", {})}
+    for name, source in files_given:
         checked.files += 1
-        checked.findings += _findings(name, source, shop, first)
+        checked.findings += _findings(name, source, shop, first, selling, checked.texts)
+    own = next((name for name, source in files_given if source.name == PHRASES_FILE), PHRASES_FILE)
+    checked.findings += _untranslated(phrases, shop, own)
     return checked
 
 
-def _findings(name: str, source: Source, shop: Shop | None, first: dict[str, str]) -> Iterator[Finding]:
+def _untranslated(phrases: Mapping[str, Texts], shop: Shop | None, file: str) -> Iterator[Finding]:
+    """Say which of the bot's own sentences a customer of the shop would read in another language."""
+    for language in shop.languages if shop else ():
+        missing = untranslated(phrases, language)
+        if missing:
+            shown = ", ".join(missing[:3]) + (" …" if len(missing) > 3 else "")  # noqa: PLR2004 - enough to begin with
+            instead = pick_language(phrases[missing[0]], [language])
+            message = (
+                f"{counted(len(missing), 'sentence')} of the bot's own ({shown}) not in {language!r}: "
+                f"who reads {language!r} gets them in {instead!r}"
+            )
+            yield Finding("warning", message, file, hint=f"add {language}: … to a {PHRASES_FILE} in FLOWS_DIR")
+
+
+def print_schema() -> int:
+    """Print the JSON Schema of a flow file."""
+    print(json.dumps(flow_schema(), indent=2, ensure_ascii=False))
+    return 0
+
+
+def _phrases(given: Iterable[tuple[str, Source]]) -> Mapping[str, Texts]:
+    """Give the bot's own sentences as they would be in use: the shipped, and what a phrases.yaml says instead."""
+    found = dict(_phrases_in(files("bot.flows").joinpath("library", PHRASES_FILE)))
+    for _, source in given:
+        if source.name == PHRASES_FILE:
+            found |= _phrases_in(source)
+    return found
+
+
+def _phrases_in(source: Source) -> Mapping[str, Texts]:
+    try:
+        return read_phrases(source.read_bytes().decode("utf-8-sig"), source.name)[0]
+    except (OSError, UnicodeDecodeError):
+        return {}
+
+
+def _findings(
+    name: str, source: Source, shop: Shop | None, first: dict[str, str], selling: Texts, texts: dict[str, str]
+) -> Iterator[Finding]:
     try:
         text = source.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -106,6 +161,7 @@ def _findings(name: str, source: Source, shop: Shop | None, first: dict[str, str
     except OSError as error:
         yield Finding("error", f"the file cannot be read: {error.strerror or error}", name)
         return
+    texts[name] = text
     if source.name == PHRASES_FILE:
         yield from map(_as_finding, read_phrases(text, name)[1])
         return
@@ -113,8 +169,19 @@ def _findings(name: str, source: Source, shop: Shop | None, first: dict[str, str
     yield from map(_as_finding, errors)
     if flow is None:
         return
-    languages, touchpoints = (shop.languages, shop.touchpoints) if shop else ((), None)
-    yield from check_flow(flow, languages=languages, touchpoints=touchpoints, file=name)
+    if shop is None:
+        yield from check_flow(flow, selling=selling, file=name)
+    else:
+        links = {"review": shop.review_link, "referral": shop.referral_link}
+        yield from check_flow(
+            flow,
+            languages=shop.languages,
+            touchpoints=shop.touchpoints,
+            teams=(*shop.teams, FALLBACK),
+            links=[each for each, link in links.items() if link],
+            selling=selling,
+            file=name,
+        )
     if first.setdefault(flow.name, name) != name:
         hint = "give one of them another name"
         yield Finding("error", f"the flow {flow.name!r} is in {first[flow.name]} already", name, hint=hint)

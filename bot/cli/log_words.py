@@ -28,6 +28,8 @@ _FIXED: Mapping[str, tuple[str, str]] = {
     "customer.unblocked": ("customer", "unblocked the bot"),
     "customer.unreachable": ("bot", "the customer cannot be reached any more"),
     "sale.complete": ("customer", "★ says that the sale is complete"),
+    "sale.reopened": ("customer", "takes back that the sale is complete"),
+    "case.taken_back": ("customer", "changed the answer that had opened the case: it is closed"),
     "sale.complete_waits": ("customer", "says that all is well; the open case must be settled first"),
     "case.customerconfirmed": ("customer", "says that it is right now: the case is closed"),
     "case.customersilent": ("case", "no answer after the remedy: unconfirmed"),
@@ -62,6 +64,8 @@ class Writer:
                 return "customer", _customer(name, data)
             case "conversation":
                 return "bot", _conversation(name, data)
+            case "flow":
+                return "bot", f"“{data.get('flow')}”, step {data.get('step')}: {data.get('reason')}"
             case "case":
                 return self._case(name, data)
             case _:
@@ -115,6 +119,8 @@ class Writer:
                 return "customer", f"is still not happy: “{data.get('said')}”"
             case "duewarning":
                 return "case", "the first answer is nearly due" if data.get("stage") == 0 else "the answer is overdue"
+            case "rerouted":
+                return "case", f"went to team {data.get('team')}, by what the customer said ({data.get('why')})"
             case "fell_back":
                 return "case", f"the channel {data.get('channel')} cannot be used; it stands in the fallback channel"
             case _:
@@ -128,6 +134,8 @@ def _customer(name: str, data: Mapping[str, Any]) -> str:
             return f"agreed to messages about {', '.join(given)}" if given else "agreed to no messages"
         case "wrote":
             return f"wrote “{data.get('text')}”"
+        case "chose_language":
+            return f"chose a language: {data.get('language')}"
         case "reacted":
             return f"put {data.get('emoji') or 'nothing'} below a message"
         case _:

@@ -2,16 +2,14 @@
 
 import asyncio
 import contextlib
-import gc
-import importlib
 import signal
 import sys
-from collections.abc import Callable
 
 import typer
 
 from bot import __version__
 from bot.adapters.logs import set_up_logs
+from bot.app.interpreter import loop_factory, settle_memory
 from bot.app.service import open_service
 from bot.cli.faults import unexpected
 from bot.cli.opening import make_new_database
@@ -39,22 +37,12 @@ def run_service() -> None:
     set_up_logs(settings.log_format)
     make_new_database(settings.database_url)
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(_serve(settings))
     except FollowUpError:
         raise
     except Exception as error:  # noqa: BLE001 - a server's operator looks into its log, so the particulars go there
         raise typer.Exit(unexpected(error, log=sys.stderr)) from None
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Give what makes the event loop: uvloop's, which does the same for less, where there is one; else Python's own."""
-    try:
-        uvloop = importlib.import_module("uvloop")
-    except ImportError:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
 
 
 async def _serve(settings: Settings) -> None:
@@ -64,10 +52,7 @@ async def _serve(settings: Settings) -> None:
         with contextlib.suppress(NotImplementedError):  # Windows: Ctrl+C then arrives as KeyboardInterrupt
             loop.add_signal_handler(each, asked_to_stop.set)
     async with open_service(settings) as service:
-        # What was made so far stays for good: to walk over all of it for garbage took 0.14 s at a time, and nothing
-        # else went on meanwhile.
-        gc.collect()
-        gc.freeze()
+        settle_memory()
         shop = service.program.house.shop.name
         say(f"aftersale {__version__} runs for {shop} at {service.address} ({_ways(settings)}). Ctrl+C stops it.")
         sys.stdout.flush()

@@ -77,7 +77,7 @@ class Stage:
 
     async def next_due(self) -> datetime | None:
         """Tell when the program does something next of its own accord."""
-        times = await self.read(lambda uow: (uow.next_moment_at(), uow.next_outgoing_at()))
+        times = await self.read(self.program.next_times)
         return min((at for at in times if at is not None), default=None)
 
     async def rest(self) -> None:

@@ -106,7 +106,9 @@ class Shop:
     `languages` holds the default first. `time_zone` and `country` apply to customers whose own are not known.
     `ops_channel` is where the program tells of itself; left out: the fallback channel, for an alarm that nobody sees is
     none. `max_cycles` is how often a customer is asked about one case before a person calls. `link_expires_after` is
-    the life of an unused chat link; `messages_per_second` and `per_chat_per_second` are the send budget.
+    the life of an unused chat link; `change_answer` is how long an answer can be changed, and the card of a case it
+    opened waits (None: ten minutes, and the card does not wait). `messages_per_second` and `per_chat_per_second` are
+    the send budget.
 
     Source: one message a second per chat, thirty in all: https://core.telegram.org/bots/faq (read 2025-11).
     """
@@ -125,9 +127,11 @@ class Shop:
     guards: Guards = Guards()
     benchmark: Benchmark = Benchmark()
     review_link: str | None = None
+    referral_link: str | None = None
     privacy_link: str | None = None
     link_expires_after: timedelta = timedelta(days=60)
     max_cycles: int = 3
+    change_answer: timedelta | None = None
     messages_per_second: int = 30
     per_chat_per_second: int = 1
 

@@ -96,7 +96,8 @@ def _shop(top: Marked) -> Shop:
     check_holidays(given.get("calendar", given.get("country")), calendar)
     touchpoints = _touchpoints(given.get("touchpoints"), languages)
     benchmark = _benchmark(given)
-    links = given.section("links", "review", "privacy", "expire_after")
+    links = given.section("links", "review", "referral", "privacy", "expire_after")
+    case_rules = given.section("cases", "max_cycles", "change_answer")
     limits = given.section("limits", "messages_per_second", "per_chat_per_second")
     return Shop(
         name=given.value("name", str, ""),
@@ -113,9 +114,11 @@ def _shop(top: Marked) -> Shop:
         guards=_guards(given),
         benchmark=benchmark,
         review_link=links.value("review", link, None),
+        referral_link=links.value("referral", link, None),
         privacy_link=links.value("privacy", link, None),
         link_expires_after=links.value("expire_after", fixed_length, timedelta(days=60)),
-        max_cycles=given.section("cases", "max_cycles").value("max_cycles", count, 3),
+        max_cycles=case_rules.value("max_cycles", count, 3),
+        change_answer=case_rules.value("change_answer", fixed_length, None),
         messages_per_second=limits.value("messages_per_second", rate, 30),
         per_chat_per_second=limits.value("per_chat_per_second", rate, 1),
     )

@@ -78,7 +78,7 @@ class Dispatcher:
         self._now, self._places, self._lease = now, places, lease
         self._on_error, self._on_landed, self._is_passing = on_error, on_landed, is_passing
         self._watch = watch or Nobody()
-        self._turns = Turns(limits, self._watch)
+        self._turns = Turns(limits, self._watch, now)
         self._flying: dict[str, set[asyncio.Task[None]]] = {name: set() for name in channels}
         self._in_hand: set[int | None] = set()
         self._unmarked: list[_Mark] = []
@@ -104,6 +104,10 @@ class Dispatcher:
         self._right_until[channel] = 0
         self._recalled.discard(channel)
         self._turns.send_back(channel, _not_ours)
+
+    def opens_at(self, channel: str) -> datetime | None:
+        """Tell until when the other side has closed a channel; None: it is open."""
+        return self._turns.opens_at(channel)
 
     def has_right(self, channel: str) -> bool:
         """Tell whether we may send on a channel at this moment."""

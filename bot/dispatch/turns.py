@@ -8,7 +8,7 @@ import asyncio
 import heapq
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
 from math import ceil
 
@@ -143,11 +143,11 @@ class Turn:
 class Turns:
     """All lines of a program, and what the other side has closed."""
 
-    def __init__(self, limits: Limits, watch: Watch) -> None:
-        """Keep to `limits`; tell `watch` who waited."""
-        self._limits, self._watch = limits, watch
+    def __init__(self, limits: Limits, watch: Watch, now: Callable[[], datetime]) -> None:
+        """Keep to `limits`; tell `watch` who waited. `now` is the program's clock."""
+        self._limits, self._watch, self._now = limits, watch, now
         self._lines: dict[str, _Line] = {}
-        self._closed: dict[str, tuple[float, str]] = {}
+        self._closed: dict[str, tuple[float, datetime, str]] = {}
         self._unnoted: set[str] = set()
         self._sweep_at = LINES_MAX
         self._booked: dict[str, float] = {}
@@ -190,17 +190,22 @@ class Turns:
         until = asyncio.get_running_loop().time() + closing.left.total_seconds()
         known = self._closed.get(closing.way)
         if known is None or known[0] < until:
-            self._closed[closing.way] = until, closing.why
+            self._closed[closing.way] = until, self._now() + closing.left, closing.why
         self.send_back(closing.way, lambda: NotYet(closing.why, wait=closing.left))
 
     def is_closed(self, channel: str) -> bool:
         """Tell whether nothing at all may go to a channel. A closed method of Slack leaves the others open."""
         return self._left(channel) > 0
 
+    def opens_at(self, channel: str) -> datetime | None:
+        """Tell by the program's clock until when nothing may go to a channel; None: it is open."""
+        known = self._closed.get(channel)
+        return known[1] if known is not None and known[1] > self._now() else None
+
     def closings(self) -> list[Closing]:
         """Give what was closed and is not noted yet for whoever sends after us."""
         return [
-            Closing(way, timedelta(seconds=self._left(way)), self._closed[way][1])
+            Closing(way, timedelta(seconds=self._left(way)), self._closed[way][2])
             for way in self._unnoted
             if self._left(way) > 0
         ]
@@ -214,8 +219,14 @@ class Turns:
         return WAYS[channel]
 
     def _left(self, way: str) -> float:
-        until, _ = self._closed.get(way, (0.0, ""))
-        return max(0.0, until - asyncio.get_running_loop().time())
+        """Give for how many seconds a way stays closed.
+
+        The loop's clock goes on evenly, whatever becomes of the program's; but that one is moved where days are played.
+        """
+        if way not in self._closed:
+            return 0.0
+        until, until_at, _ = self._closed[way]
+        return max(0.0, min(until - asyncio.get_running_loop().time(), (until_at - self._now()).total_seconds()))
 
     def send_back(self, way: str, error: Callable[[], Exception]) -> None:
         """Let nobody wait any longer in the lines of a channel, or of one of its ways."""
@@ -274,7 +285,7 @@ class Turns:
         if not left:
             del self._closed[way]
             return
-        raise NotYet(self._closed[way][1], wait=timedelta(seconds=left))
+        raise NotYet(self._closed[way][2], wait=timedelta(seconds=left))
 
 
 def _anywhere(_message: Outgoing) -> tuple[tuple[str, float], ...]:

@@ -15,6 +15,10 @@ customer's screen. So a tap on the open question moves the conversation; on a qu
 counts as what the customer said (verdict, case, completion), and moves the conversation only where no other question is
 open; on an answered question it changes nothing.
 
+An answer can be changed for some minutes, unless a later question is answered by then: the question is asked anew,
+under a turn of its own, and the first answer stands until another comes in its place; then what followed from it (the
+case, the completed sale) is taken back.
+
 Words are never lost. If they are exactly the label of one button they are a tap. At a question for words they are the
 answer. Anywhere else they go to a person: to the case, if there is one, else to a new one, because a program must not
 guess what was meant. Only a plain word of thanks after the end (or in a pause) needs nobody.
@@ -24,9 +28,8 @@ What does not fit gives the unchanged state and one `Ignored` that says why. Not
 A stopped customer is heard (their own taps and words still count) but not spoken to: no effect towards them follows.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, assert_never
 
 from bot.flows.effects import (
@@ -38,34 +41,56 @@ from bot.flows.effects import (
     Ignored,
     OpenCase,
     RecordVerdict,
-    SendQuestion,
     SendReminder,
-    SendText,
     StartTimer,
     StopTimers,
+    TakeBack,
     TellCase,
 )
-from bot.flows.events import Begun, Event, Stopped, Tapped, TimerFired, Unreachable, Withdrawn, Wrote
-from bot.flows.model import END, Ask, Choice, End, Factor, Flow, Say, Texts, Wait
+from bot.flows.events import (
+    Begun,
+    ChangedMind,
+    Event,
+    Happened,
+    Stopped,
+    Tapped,
+    TimerFired,
+    Unreachable,
+    Withdrawn,
+    Wrote,
+)
+from bot.flows.facts import NO_FACTS, Facts
+from bot.flows.model import END, Ask, Flow, Offer, Say, Texts, Wait
+from bot.flows.run import (
+    MAX_STEPS_PER_EVENT,
+    MAX_VISITS,
+    NO_FACTORS,
+    Scene,
+    Transition,
+    choice_of,
+    close_open,
+    enter,
+    finish,
+    is_unhappy,
+    open_question,
+)
 from bot.flows.state import Asked, State
 from bot.flows.words import choice_said, is_plain_thanks
 
-MAX_STEPS_PER_EVENT = 50
-"""Steps that one event may run through without a question or a pause."""
-
-MAX_VISITS = 200
-"""Steps that one conversation may enter in all its life."""
+__all__ = [
+    "ARROWS",
+    "MAX_REMINDERS",
+    "MAX_STEPS_PER_EVENT",
+    "MAX_VISITS",
+    "Transition",
+    "change_span",
+    "is_unhappy",
+    "label_of",
+    "step",
+]
 
 MAX_REMINDERS = 2
 """Reminders for one question, whatever the flow says (rule 9)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Transition:
-    """The answer of the engine: where the conversation now stands, and what is to be done, in this order."""
-
-    state: State
-    effects: tuple[Effect, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +114,7 @@ ARROWS: tuple[Arrow, ...] = (
     Arrow("asking", "Tapped", "the next step asks; or a late tap on an earlier question", "asking"),
     Arrow("asking", "Tapped", "the next step waits", "waiting"),
     Arrow("asking", "Tapped", "no next step", "finished"),
+    Arrow("asking", "ChangedMind", "the last answered question is asked anew", "asking"),
     Arrow("asking", "Wrote", "to a person; or an answer, and the next step asks", "asking"),
     Arrow("asking", "Wrote", "an answer, and the next step waits", "waiting"),
     Arrow("asking", "Wrote", "an answer, and no next step", "finished"),
@@ -104,6 +130,10 @@ ARROWS: tuple[Arrow, ...] = (
     Arrow("waiting", "Tapped", "late, and the next step asks", "asking"),
     Arrow("waiting", "Tapped", "late, and the next step waits", "waiting"),
     Arrow("waiting", "Tapped", "late, and no next step", "finished"),
+    Arrow("waiting", "ChangedMind", "the last answered question is asked anew", "asking"),
+    Arrow("waiting", "Happened", "what it waits for, and the next step asks", "asking"),
+    Arrow("waiting", "Happened", "what it waits for, and the next step waits", "waiting"),
+    Arrow("waiting", "Happened", "what it waits for, and no next step", "finished"),
     Arrow("waiting", "Wrote", "to a person", "waiting"),
     Arrow("waiting", "Stopped", "", "finished"),
     Arrow("waiting", "Unreachable", "", "finished"),
@@ -111,6 +141,7 @@ ARROWS: tuple[Arrow, ...] = (
     Arrow("finished", "Tapped", "late, and the next step asks: reopened", "asking"),
     Arrow("finished", "Tapped", "late, and the next step waits: reopened", "waiting"),
     Arrow("finished", "Tapped", "late, and no next step; or stopped or withdrawn", "finished"),
+    Arrow("finished", "ChangedMind", "the last answered question is asked anew: reopened", "asking"),
     Arrow("finished", "Wrote", "to a person", "finished"),
     Arrow("finished", "Stopped", "nothing more goes out", "finished"),
 )
@@ -120,7 +151,9 @@ An event that is not in a status' rows is ignored there.
 """
 
 
-def step(flow: Flow, state: State, event: Event, now: datetime) -> Transition:  # noqa: ARG001 - time is handed in by rule; durations are all that the present steps need
+def step(  # noqa: PLR0911 - one way out for each thing that can happen
+    flow: Flow, state: State, event: Event, now: datetime, facts: Facts = NO_FACTS
+) -> Transition:
     """Return what follows from `event`. Pure and total: the same arguments give the same answer, and nothing raises.
 
     Args:
@@ -128,16 +161,22 @@ def step(flow: Flow, state: State, event: Event, now: datetime) -> Transition:  
         state: where it stands; the caller keeps `Transition.state` in its place.
         event: what happened.
         now: the moment at which it happened, aware UTC.
+        facts: what is known of sale, customer and promises at that moment.
     """
+    scene = Scene(flow, facts, now)
     match event:
         case Begun():
-            return _begun(flow, state, event)
+            return _begun(scene, state, event)
         case Tapped():
-            return _tapped(flow, state, event)
+            return _tapped(scene, state, event)
+        case ChangedMind():
+            return _changed_mind(scene, state, event)
         case Wrote():
-            return _wrote(flow, state, event)
+            return _wrote(scene, state, event)
         case TimerFired():
-            return _timer_fired(flow, state, event)
+            return _timer_fired(scene, state, event)
+        case Happened():
+            return _happened(scene, state, event)
         case Stopped():
             return _stopped(state)
         case Unreachable(reason):
@@ -152,80 +191,36 @@ def _ignored(state: State, reason: str) -> Transition:
     return Transition(state, (Ignored(reason),))
 
 
-# -- moving on ---------------------------------------------------------------------------------------------------------
-
-
-def _enter(flow: Flow, state: State, target: str | None, *before: Effect) -> Transition:
-    """Enter `target` and run on until a question, a pause or the end; `before` are the effects so far."""
-    effects = list(before)
-    for _ in range(MAX_STEPS_PER_EVENT):
-        if target is None or target == END:
-            return _finish(state, Finish("answered"), *effects)
-        entered = flow.steps.get(target)
-        if entered is None:
-            reason = f"step {target!r} is not in this version of the flow"
-            return _finish(state, Finish("withdrawn", reason), *effects)
-        if state.visits >= MAX_VISITS:
-            break
-        state = replace(state, step=target, visits=state.visits + 1)
-        match entered:
-            case Ask():
-                return _open_question(state, entered, effects)
-            case Wait():
-                state = replace(_next_turn(state), status="waiting")
-                effects.append(StartTimer("wait", state.turn, entered.after))
-                return Transition(state, tuple(effects))
-            case End():
-                return _finish(state, Finish(entered.outcome), *effects)
-            case Say():
-                effects.append(SendText(target, state.visits))
-                target = entered.next
-            case _:
-                assert_never(entered)
-    return _finish(state, Finish("looped"), *effects)
-
-
-def _next_turn(state: State) -> State:
-    return replace(state, turn=state.turn + 1, reminded=0, spoken=False, outcome=None)
-
-
-def _open_question(state: State, ask: Ask, effects: list[Effect]) -> Transition:
-    state = replace(_next_turn(state), status="asking")
-    state = replace(state, asked=(*state.asked, Asked(state.turn, ask.name)))
-    return Transition(state, (*effects, SendQuestion(ask.name, state.turn)))
-
-
-def _finish(state: State, finish: Finish, *before: Effect) -> Transition:
-    finished = replace(state, status="finished", outcome=finish.outcome, spoken=False)
-    return Transition(finished, (*before, StopTimers(), finish))
-
-
 def _open_ask(flow: Flow, state: State) -> Ask | None:
     """Return the question that is open now, if the conversation asks and the flow knows it."""
     found = flow.steps.get(state.step or "") if state.status == "asking" else None
     return found if isinstance(found, Ask) else None
 
 
-def _close_open(state: State) -> tuple[Effect, ...]:
-    if state.status != "asking":
-        return ()
-    return (CloseQuestion(state.step or "", state.turn, None),)
+def _asked_at(state: State, turn: int) -> Asked | None:
+    return next((one for one in state.asked if one.turn == turn), None)
 
 
-def _answer(state: State, turn: int) -> State:
-    asked = tuple(replace(one, answered=True) if one.turn == turn else one for one in state.asked)
-    return replace(state, asked=asked)
+def _marked(state: State, asked: Asked, **changes: object) -> State:
+    """Return the state with something noted about one question."""
+    changed = replace(asked, **changes)  # type: ignore[arg-type] # fields of Asked, by name
+    return replace(state, asked=tuple(changed if one.turn == asked.turn else one for one in state.asked))
+
+
+def _after(ask: Ask) -> str | None:
+    """Return where an answer leads that says nothing else: on, or to the next promise."""
+    return ask.name if ask.per_promise else ask.next
 
 
 # -- beginning and ending ----------------------------------------------------------------------------------------------
 
 
-def _begun(flow: Flow, state: State, event: Begun) -> Transition:
+def _begun(scene: Scene, state: State, event: Begun) -> Transition:
     if state.status != "new":
         return _ignored(state, "it has begun already")
-    if event.step not in flow.steps:
+    if event.step not in scene.flow.steps:
         return _ignored(state, f"there is no step {event.step!r} in this flow")
-    return _enter(flow, state, event.step, StartTimer("expire", 0, flow.expires))
+    return enter(scene, state, event.step, StartTimer("expire", 0, scene.flow.expires))
 
 
 def _stopped(state: State) -> Transition:
@@ -235,55 +230,73 @@ def _stopped(state: State) -> Transition:
     if state.status == "finished":
         # How it ended stays true; but a late tap must no longer wake it.
         return Transition(silenced, (StopTimers(),))
-    return _finish(silenced, Finish("stopped"), *_close_open(state))
+    return finish(silenced, Finish("stopped"), *close_open(state))
 
 
-def _ended_from_outside(state: State, finish: Finish) -> Transition:
+def _ended_from_outside(state: State, end: Finish) -> Transition:
     if state.status == "finished":
         return _ignored(state, "it is finished already")
     # Nothing can be edited in a chat that does not take our messages.
-    closing = () if finish.outcome == "unreachable" else _close_open(state)
-    return _finish(state, finish, *closing)
+    closing = () if end.outcome == "unreachable" else close_open(state)
+    return finish(state, end, *closing)
 
 
 # -- what the customer taps --------------------------------------------------------------------------------------------
 
 
-def _tapped(flow: Flow, state: State, event: Tapped) -> Transition:
-    asked = next((one for one in state.asked if one.turn == event.turn), None)
+def _tapped(scene: Scene, state: State, event: Tapped) -> Transition:
+    asked = _asked_at(state, event.turn)
     if asked is None:
         return _ignored(state, f"question {event.turn} was never asked")
     if asked.answered:
         return _ignored(state, "already answered")
-    ask = flow.steps.get(asked.step)
+    ask = scene.flow.steps.get(asked.step)
     if not isinstance(ask, Ask) or not 0 <= event.choice < len(ask.choices):
         return _ignored(state, f"there is no button {event.choice} at {asked.step!r}")
-    return _chosen(flow, state, ask, event)
+    return _chosen(scene, state, ask, asked, event.choice)
 
 
-def _chosen(flow: Flow, state: State, ask: Ask, tap: Tapped, text: str = "") -> Transition:
+def _chosen(scene: Scene, state: State, ask: Ask, asked: Asked, number: int, text: str = "") -> Transition:
     """Take a choice as made: on the open question, or late on an earlier one."""
-    choice = ask.choices[tap.choice]
-    is_open = state.status == "asking" and state.turn == tap.turn
+    choice = ask.choices[number]
+    is_open = state.status == "asking" and state.turn == asked.turn
     unhappy = is_unhappy(choice)
     touchpoint = choice.touchpoint or ask.touchpoint
-    effects: list[Effect] = [CloseQuestion(ask.name, tap.turn, tap.choice)]
+    effects: list[Effect] = [CloseQuestion(ask.name, asked.turn, number)]
     if is_open:
         effects.append(StopTimers(("remind", "silence")))
-    effects.append(RecordVerdict(ask.name, tap.turn, choice.name, choice.factors, touchpoint, text))
+    state, taken_back = _taken_back(scene, state, asked, unhappy=unhappy)
+    effects += taken_back
+    effects.append(
+        RecordVerdict(ask.name, asked.turn, choice.name, choice.factors, touchpoint, text, promise=asked.promise)
+    )
     if unhappy:
         said = text or label_of(choice.label)
-        effects.append(OpenCase("unhappy", ask.name, choice.factors, touchpoint, said))
+        effects.append(OpenCase("unhappy", ask.name, choice.factors, touchpoint, said, promise=asked.promise))
     elif choice.completes:
         effects.append(CompleteSale())
-    state = _answer(replace(state, unhappy=state.unhappy or unhappy), tap.turn)
+    elif ask.reason_for is not None and state.unhappy:
+        effects.append(TellCase(text or label_of(choice.label), touchpoint=choice.touchpoint))
+    state = _marked(
+        replace(state, unhappy=state.unhappy or unhappy), asked, answered=True, choice=number, at=scene.now.isoformat()
+    )
     if not is_open and not _may_move(state):
-        return Transition(state, tuple(effects))
+        return _remembered(Transition(state, tuple(effects)), asked.turn)
     if state.status == "waiting":
         effects.append(StopTimers(("wait",)))
     elif state.status == "finished":
-        effects.append(StartTimer("expire", 0, flow.expires))
-    return _enter(flow, state, choice.next or ask.next, *effects)
+        effects.append(StartTimer("expire", 0, scene.flow.expires))
+    answering = replace(scene, is_happy_choice=not unhappy)
+    about = replace(state, promise=asked.promise)
+    return _remembered(enter(answering, about, choice.next or _after(ask), *effects), asked.turn)
+
+
+def _remembered(transition: Transition, turn: int) -> Transition:
+    """Note at the question that its answer completed the sale, so that a change of mind can take that back."""
+    asked = _asked_at(transition.state, turn)
+    if asked is None or CompleteSale() not in transition.effects:
+        return transition
+    return replace(transition, state=_marked(transition.state, asked, completed=True))
 
 
 def _may_move(state: State) -> bool:
@@ -293,9 +306,64 @@ def _may_move(state: State) -> bool:
     return state.status == "waiting"
 
 
-def is_unhappy(choice: Choice) -> bool:
-    """Tell whether a choice is an unhappy reply. A zero always is, whatever the flow says (rule 3)."""
-    return choice.unhappy or any(value <= 0 for value in choice.factors.values())
+# -- changing an answer ------------------------------------------------------------------------------------------------
+
+
+def change_span(flow: Flow, facts: Facts) -> timedelta:
+    """Return how long an answer can be changed: as the flow says, or else the shop; zero: never."""
+    return facts.change_answer if flow.change_answer is None else flow.change_answer.span
+
+
+def _changed_mind(scene: Scene, state: State, event: ChangedMind) -> Transition:
+    """Ask the last answered question once more; what was answered stands until a new answer comes."""
+    asked = _asked_at(state, event.turn)
+    ask = scene.flow.steps.get(asked.step) if asked is not None else None
+    if asked is None or not isinstance(ask, Ask) or asked.choice is None or asked.at is None:
+        return _ignored(state, "there is no answer to change")
+    refused = _cannot_change(scene, state, asked)
+    if refused is not None:
+        return _ignored(state, refused)
+    effects: list[Effect] = [CloseQuestion(ask.name, asked.turn, None)]
+    if state.status == "asking":
+        effects += [*close_open(state), StopTimers(("remind", "silence"))]
+        open_now = _asked_at(state, state.turn)
+        state = state if open_now is None else _marked(state, open_now, put_back=True)
+    elif state.status == "waiting":
+        effects.append(StopTimers(("wait",)))
+    else:
+        effects.append(StartTimer("expire", 0, scene.flow.expires))
+    state = replace(state, promise=asked.promise, visits=state.visits + 1)
+    return open_question(state, ask, *effects, instead_of=asked.turn)
+
+
+def _cannot_change(scene: Scene, state: State, asked: Asked) -> str | None:
+    later = [one for one in state.asked if one.turn > asked.turn]
+    is_over = state.status == "finished" and not _may_move(state)
+    if state.stopped or is_over or state.outcome == "unreachable":
+        return "the conversation is over"
+    if any(one.answered for one in later):
+        return "a later question is answered already"
+    if any(one.instead_of == asked.turn and not one.put_back for one in later):
+        return "the question is asked anew already"
+    if scene.now - datetime.fromisoformat(asked.at or "") >= change_span(scene.flow, scene.facts):
+        return "the time to change the answer is over"
+    return "the conversation went round too often" if state.visits >= MAX_VISITS else None
+
+
+def _taken_back(scene: Scene, state: State, asked: Asked, *, unhappy: bool) -> tuple[State, list[Effect]]:
+    """Take an earlier answer back where this one is given in its place: its case, its completion."""
+    before = _asked_at(state, asked.instead_of) if asked.instead_of is not None else None
+    if before is None:
+        return state, []
+    others = [choice for one in state.asked if one != before and (choice := choice_of(scene.flow, one)) is not None]
+    was = choice_of(scene.flow, before)
+    was_unhappy = was is not None and is_unhappy(was)
+    state = replace(state, unhappy=any(is_unhappy(choice) for choice in others))
+    state = _marked(state, before, choice=None, completed=False)
+    factors = NO_FACTORS if was is None else was.factors
+    loses_case = was_unhappy and not unhappy
+    taken = TakeBack(before.step, before.turn, before.at, loses_case, before.completed, factors, before.promise)
+    return state, [taken]
 
 
 def label_of(label: Texts) -> str:
@@ -306,26 +374,26 @@ def label_of(label: Texts) -> str:
 # -- what the customer writes ------------------------------------------------------------------------------------------
 
 
-def _wrote(flow: Flow, state: State, event: Wrote) -> Transition:
+def _wrote(scene: Scene, state: State, event: Wrote) -> Transition:
     if not event.text.strip() and not event.media:
         return _ignored(state, "nothing was written")
-    ask = _open_ask(flow, state)
+    ask = _open_ask(scene.flow, state)
+    asked = _asked_at(state, state.turn)
     if ask is None:
-        return _words_outside(state, event)
+        return _words_outside(scene, state, event)
     if not ask.choices:
-        return _words_asked_for(flow, state, ask, event)
+        return _words_asked_for(scene, state, ask, event)
     chosen = None if event.media or event.ambiguous else choice_said(event.text, ask.choices)
-    if chosen is not None:
-        return _chosen(flow, state, ask, Tapped(state.turn, chosen), event.text)
+    if chosen is not None and asked is not None:
+        return _chosen(scene, state, ask, asked, chosen, event.text)
     return _words_instead_of_choice(state, ask, event)
-
-
-NO_FACTORS: Mapping[Factor, float] = {}
 
 
 def _verdict_in_words(state: State, event: Wrote, touchpoint: str | None) -> RecordVerdict:
     step_name = state.step or ""
-    return RecordVerdict(step_name, state.turn, None, NO_FACTORS, touchpoint, event.text, event.media)
+    return RecordVerdict(
+        step_name, state.turn, None, NO_FACTORS, touchpoint, event.text, event.media, promise=state.promise
+    )
 
 
 def _to_a_person(state: State, event: Wrote, touchpoint: str | None) -> Effect:
@@ -333,7 +401,7 @@ def _to_a_person(state: State, event: Wrote, touchpoint: str | None) -> Effect:
     if state.unhappy or state.spoken:
         return TellCase(event.text, event.media)
     step_name = state.step or ""
-    return OpenCase("unclear", step_name, NO_FACTORS, touchpoint, event.text, event.media)
+    return OpenCase("unclear", step_name, NO_FACTORS, touchpoint, event.text, event.media, promise=state.promise)
 
 
 def _acknowledge(state: State, kind: Literal["passed_on", "noted"]) -> tuple[State, Acknowledge]:
@@ -341,18 +409,20 @@ def _acknowledge(state: State, kind: Literal["passed_on", "noted"]) -> tuple[Sta
     return replace(state, acknowledged=visit), Acknowledge(kind, visit)
 
 
-def _words_asked_for(flow: Flow, state: State, ask: Ask, event: Wrote) -> Transition:
+def _words_asked_for(scene: Scene, state: State, ask: Ask, event: Wrote) -> Transition:
     effects: list[Effect] = [
         CloseQuestion(ask.name, state.turn, None),
         StopTimers(("remind", "silence")),
         _verdict_in_words(state, event, ask.touchpoint),
         _to_a_person(state, event, ask.touchpoint),
     ]
-    if not isinstance(flow.steps.get(ask.next or ""), Ask | Say):
+    if not isinstance(scene.flow.steps.get(_after(ask) or ""), Ask | Say | Offer):
         # No step says a word in return, so the customer would not know that anybody read it.
         state, thanks = _acknowledge(state, "passed_on")
         effects.append(thanks)
-    return _enter(flow, _answer(state, state.turn), ask.next, *effects)
+    asked = _asked_at(state, state.turn)
+    state = state if asked is None else _marked(state, asked, answered=True, at=scene.now.isoformat())
+    return enter(scene, state, _after(ask), *effects)
 
 
 def _words_instead_of_choice(state: State, ask: Ask, event: Wrote) -> Transition:
@@ -366,10 +436,10 @@ def _words_instead_of_choice(state: State, ask: Ask, event: Wrote) -> Transition
     return Transition(replace(state, spoken=True), tuple(effects))
 
 
-def _words_outside(state: State, event: Wrote) -> Transition:
+def _words_outside(scene: Scene, state: State, event: Wrote) -> Transition:
     """Take words that no open question waits for: before it began, in a pause, or after the end."""
     effects: list[Effect] = [_verdict_in_words(state, event, None)]
-    if not event.media and is_plain_thanks(event.text):
+    if not event.media and is_plain_thanks(event.text, scene.facts.thanks):
         # Thanks for thanks, once; after we have said something to their words, silence is the natural answer.
         if not state.stopped and not state.acknowledged:
             state, thanks = _acknowledge(state, "noted")
@@ -385,26 +455,33 @@ def _words_outside(state: State, event: Wrote) -> Transition:
 # -- moments that have come --------------------------------------------------------------------------------------------
 
 
-def _timer_fired(flow: Flow, state: State, event: TimerFired) -> Transition:
+def _timer_fired(scene: Scene, state: State, event: TimerFired) -> Transition:
     if event.kind == "expire":
         return _expired(state, event)
     if event.turn != state.turn:
         return _ignored(state, "stale timer")
-    found = flow.steps.get(state.step or "")
+    found = scene.flow.steps.get(state.step or "")
     if event.kind == "wait":
         if state.status != "waiting" or not isinstance(found, Wait):
             return _ignored(state, "stale timer")
-        return _enter(flow, state, found.next)
+        return enter(scene, state, found.otherwise if found.events else found.next)
     if state.status != "asking" or not isinstance(found, Ask):
         return _ignored(state, "stale timer")
-    return _reminded(state, found) if event.kind == "remind" else _silent(flow, state, found)
+    return _reminded(state, found) if event.kind == "remind" else _silent(scene, state, found)
+
+
+def _happened(scene: Scene, state: State, event: Happened) -> Transition:
+    found = scene.flow.steps.get(state.step or "")
+    if state.status != "waiting" or not isinstance(found, Wait) or event.event not in found.events:
+        return _ignored(state, f"it does not wait for {event.event}")
+    return enter(scene, state, found.next, StopTimers(("wait",)))
 
 
 def _expired(state: State, event: TimerFired) -> Transition:
     if event.turn != 0 or state.status not in {"asking", "waiting"}:
         return _ignored(state, "stale timer")
     outcome = "answered" if state.unhappy or state.spoken else "expired"
-    return _finish(state, Finish(outcome, "its time was over"), *_close_open(state))
+    return finish(state, Finish(outcome, "its time was over"), *close_open(state))
 
 
 def _reminded(state: State, ask: Ask) -> Transition:
@@ -418,10 +495,10 @@ def _reminded(state: State, ask: Ask) -> Transition:
     return Transition(replace(state, reminded=nth), (SendReminder(ask.name, state.turn, nth),))
 
 
-def _silent(flow: Flow, state: State, ask: Ask) -> Transition:
-    closing = (*_close_open(state), StopTimers(("remind",)))
+def _silent(scene: Scene, state: State, ask: Ask) -> Transition:
+    closing = (*close_open(state), StopTimers(("remind",)))
     if state.spoken:
-        return _finish(state, Finish("answered"), *closing)
+        return finish(state, Finish("answered"), *closing)
     if ask.silence.next is None or ask.silence.next == END:
-        return _finish(state, Finish("silent"), *closing)
-    return _enter(flow, state, ask.silence.next, *closing)
+        return finish(state, Finish("silent"), *closing)
+    return enter(scene, state, ask.silence.next, *closing)

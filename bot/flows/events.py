@@ -51,6 +51,20 @@ class TimerFired:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangedMind:
+    """The customer wants to change the answer that they gave to the question number `turn`."""
+
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """Something happened to the sale (``order.shipped`` …) that a pause of the conversation may have waited for."""
+
+    event: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stopped:
     """The customer said /stop, or withdrew the consent that this conversation needs."""
 
@@ -69,4 +83,4 @@ class Withdrawn:
     reason: str
 
 
-Event: TypeAlias = Begun | Tapped | Wrote | TimerFired | Stopped | Unreachable | Withdrawn
+Event: TypeAlias = Begun | Tapped | ChangedMind | Wrote | TimerFired | Happened | Stopped | Unreachable | Withdrawn

@@ -5,8 +5,9 @@ Reading YAML lives in `bot.flows.parse`; whether a valid flow is also a good one
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, time
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from bot.durations import Duration
 
@@ -26,6 +27,10 @@ class Purpose(StrEnum):
     STORY = "story"
 
 
+ASKED_CONSENT: tuple[Purpose, ...] = (Purpose.SERVICE, Purpose.RESULT)
+"""The purposes that the question for consent speaks of. A flow of another purpose reaches nobody."""
+
+
 class Factor(StrEnum):
     """The four factors whose product is satisfaction."""
 
@@ -40,13 +45,32 @@ UNHAPPY_AT_MOST = 0.5
 
 
 @dataclass(frozen=True, slots=True)
+class Match:
+    """What a variant is for: sales with an item that has this tag, or this sku, or for which the condition holds."""
+
+    kind: Literal["tag", "sku", "if"]
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """Other words, another picture or another length of time for some products. What it leaves out stays the same."""
+
+    match: Match
+    texts: Texts | None = None
+    photo: str | None = None
+    after: Duration | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Trigger:
     """When a conversation begins.
 
     `on` is an event type (``order.delivered``, ``remedy.done`` …), `after` how long after it happened. With
     `item_field` (``first_use_after``), the longest such duration among the sale's items is used and `after` is
-    the default where no item has one. `step` is where the conversation enters. `unless` names events of the sale
-    (``order.cancelled``), or ``case.open``, that keep it from beginning.
+    the default where no item has one. `variants` are other lengths of time for some products; the item's own word
+    comes first. `step` is where the conversation enters. `unless` names events of the sale (``order.cancelled``), or
+    ``case.open``, that keep it from beginning; so does a `condition` that does not hold.
     """
 
     on: str
@@ -54,6 +78,8 @@ class Trigger:
     step: str
     unless: tuple[str, ...] = ()
     item_field: str | None = None
+    variants: tuple[Variant, ...] = ()
+    condition: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +117,12 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A question with buttons; without `choices`, a question for words, which lead to `next`."""
+    """A question with buttons; without `choices`, a question for words, which lead to `next`.
+
+    `scale`: the buttons are the five steps of a rating, and stand in one row. `per_promise`: asked once for each
+    promise that is open and due; an answer that leads nowhere else leads back here, and `next` is where it goes on
+    once none is left. `reason_for` names the question and the choice whose reason is asked for here.
+    """
 
     name: str
     texts: Texts
@@ -100,6 +131,11 @@ class Ask:
     remind: Remind | None = None
     next: str | None = None
     touchpoint: str | None = None
+    photo: str | None = None
+    variants: tuple[Variant, ...] = ()
+    scale: Literal["faces", "stars"] | None = None
+    per_promise: bool = False
+    reason_for: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +145,103 @@ class Say:
     name: str
     texts: Texts
     next: str | None = None
+    photo: str | None = None
+    variants: tuple[Variant, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Hours of the customer's own clock, on some days of the week (0: Monday; none: every day)."""
+
+    days: tuple[int, ...] = ()
+    begins: time = time(0)
+    ends: time = time(0)
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """A pause before the next step."""
+    """A pause before the next step.
+
+    It ends `after` that long; counted from `since`, an event of the sale, where that is given and has happened. A
+    `moment` is one on the customer's own clock, or an expression that gives one. Whatever it comes to, the pause ends
+    within the `window`. With `events`, it ends as soon as one of them happens, and `after` is only the longest that it
+    lasts: then `otherwise` is where it goes on.
+    """
 
     name: str
     after: Duration
+    next: str | None = None
+    since: str | None = None
+    moment: datetime | str | None = None
+    window: Window | None = None
+    events: tuple[str, ...] = ()
+    otherwise: str | None = None
+    variants: tuple[Variant, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One way of a branch: where it leads if its condition holds."""
+
+    condition: str
+    next: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A parting of ways: the first arm whose condition holds, else `otherwise`."""
+
+    name: str
+    arms: tuple[Arm, ...]
+    otherwise: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Set:
+    """Notes of the conversation: for each name, the expression that gives its value."""
+
+    name: str
+    values: Mapping[str, str]
+    next: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCaseStep:
+    """Something that a person is to look at, though nobody said that they are unhappy. `about` stands on the card."""
+
+    name: str
+    about: str
+    team: str | None = None
+    touchpoint: str | None = None
+    next: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """The sale is complete; only in the very step that answers the customer's own happy choice (rule 1)."""
+
+    name: str
+    next: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The shop's public review link, alike for every verdict; or a `referral`, for the happy alone (rule 10)."""
+
+    name: str
+    what: Literal["review", "referral"]
+    texts: Texts
+    label: Texts = field(default_factory=dict)
+    next: str | None = None
+    photo: str | None = None
+    variants: tuple[Variant, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GoTo:
+    """On with another step."""
+
+    name: str
     next: str | None = None
 
 
@@ -128,7 +253,9 @@ class End:
     outcome: str = "answered"
 
 
-Step: TypeAlias = Ask | Say | Wait | End
+Step: TypeAlias = Ask | Say | Wait | Branch | Set | OpenCaseStep | Complete | Offer | GoTo | End
+Speaking: TypeAlias = Ask | Say | Offer
+"""Steps that say something to the customer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +264,8 @@ class Flow:
 
     `version` is a hash over all that the customer can see; `source` is the YAML text it was read from. `expires` counts
     from the event that started it; `once` is true where a sale has this conversation at most once, false where each
-    event of its triggers begins one of its own.
+    event of its triggers begins one of its own. `change_answer`: how long an answer can be changed (zero: never), and
+    so how long the card of a case that it opened waits; None: as long as the shop says.
     """
 
     name: str
@@ -148,3 +276,4 @@ class Flow:
     version: str = ""
     source: str = ""
     once: bool = True
+    change_answer: Duration | None = None

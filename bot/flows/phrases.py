@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from bot.errors import FlowError
 from bot.flows.model import Texts
-from bot.flows.render import faults
+from bot.flows.render import faults, pick_language
 from bot.flows.yaml_tree import Mapping as Tree
 from bot.flows.yaml_tree import Node, Scalar, did_you_mean, read_tree
 
@@ -39,6 +39,12 @@ PHRASES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "tap_thanks": {},
     "reminder": _TEXT,
     "edited_noted": {},
+    "change_answer": {},
+    "change_too_late": {},
+    "language_ask": {},
+    "language_set": {},
+    "words_of_thanks": {},
+    "words_of_selling": {},
 }
 """Every sentence, with the names that it may use beside those of `bot.flows.render.VARIABLES`."""
 
@@ -66,6 +72,16 @@ def read_phrases(text: str, file: str) -> tuple[dict[str, Texts], list[FlowError
         if texts and not wrong:
             found[name] = texts
     return found, errors
+
+
+def untranslated(phrases: Mapping[str, Texts], language: str) -> list[str]:
+    """Return the sentences that whoever reads `language` gets in another one. Lists of words are no sentences."""
+    return [
+        name
+        for name, texts in phrases.items()
+        if not name.startswith("words_of_")
+        and pick_language(texts, [language]) not in {language, language.partition("-")[0]}
+    ]
 
 
 def _texts(node: Node, more: Mapping[str, tuple[str, ...]], file: str) -> tuple[Texts, list[FlowError]]:

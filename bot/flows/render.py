@@ -12,17 +12,21 @@ template.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from types import MappingProxyType
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_datetime, format_skeleton, format_time
+from babel.numbers import format_currency, format_decimal
 from jinja2 import ChainableUndefined, Template, TemplateError, nodes, pass_context
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from bot.flows.model import Texts
+from bot.flows.yaml_tree import did_you_mean
 
 TEXT_MAX_CHARS = 4096
 """The longest message that Telegram takes. Source: https://core.telegram.org/bots/api#sendmessage"""
@@ -32,7 +36,7 @@ TEMPLATE_MAX_CHARS = 4000
 VARIABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "customer": ("id", "name", "first_name"),
-        "sale": ("id", "summary"),
+        "sale": ("id", "summary", "total", "currency"),
         "items": (),
         "promise": ("text", "due_at"),
         "promises": (),
@@ -40,6 +44,7 @@ VARIABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "shop": ("name", "privacy"),
         "case": ("due_at", "answer_by", "said", "team"),
         "remedy": ("kind", "note"),
+        "vars": (),
     }
 )
 """The names that a text may use, each with what can stand behind its dot. Lists have theirs in `LISTS`."""
@@ -53,6 +58,9 @@ FILTERS = (
     "date",
     "time",
     "moment",
+    "number",
+    "money",
+    "plural",
     "default",
     "first",
     "last",
@@ -64,7 +72,8 @@ FILTERS = (
     "title",
     "trim",
 )
-"""``date``, ``time`` and ``moment`` write a moment in the customer's language and time zone; the others are Jinja's."""
+"""``date``, ``time`` and ``moment`` write a moment in the customer's language and time zone; ``number`` and ``money``
+an amount as people there write it; ``plural`` chooses the word that goes with a number. The others are Jinja's."""
 
 _LOOP = ("index", "first", "last", "length")
 _ALLOWED_NODES = (
@@ -75,6 +84,7 @@ _ALLOWED_NODES = (
     nodes.Const,
     nodes.Getattr,
     nodes.Filter,
+    nodes.Keyword,
     nodes.If,
     nodes.For,
     nodes.CondExpr,
@@ -95,6 +105,10 @@ _VALUE_TROUBLE = (
     RuntimeError,
 )
 _MARKS = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+
+_DIGITS_MAX = 18
+
+_TOUCHING = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 
 _PATTERNS: Mapping[str, tuple[str, str, str]] = {
     "en": ("EEEE d MMMM", "HH:mm", "EEEE d MMMM 'at' HH:mm"),
@@ -118,15 +132,24 @@ def render(
         zone: IANA name of the time zone in which moments are written; UTC where it is unknown.
     """
     language = pick_language(texts, languages)
-    source = texts.get(language, "")
+    return _shortened(_filled(texts.get(language, ""), language, languages, context, zone), TEXT_MAX_CHARS)
+
+
+def full_length(template: str, language: str, context: Mapping[str, object]) -> int:
+    """Return how long a text becomes with these values, in the units in which Telegram counts, before it is cut."""
+    filled = _filled(template, language, (language,), context, "UTC")
+    return len(filled.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def _filled(source: str, language: str, languages: Sequence[str], context: Mapping[str, object], zone: str) -> str:
     if "{" not in source:
-        return _shortened(source.strip(), TEXT_MAX_CHARS)
+        return source.strip()
     values = {**context, "__locale__": _locale(language, languages), "__zone__": _zone(zone)}
     try:
         text = _compiled(source).render(values)
     except _VALUE_TROUBLE:
         text = _MARKS.sub("", source)
-    return _shortened(text.strip(), TEXT_MAX_CHARS)
+    return text.strip()
 
 
 def pick_language(texts: Texts, languages: Sequence[str]) -> str:
@@ -146,12 +169,15 @@ def _shortened(text: str, limit: int) -> str:
 # -- what a template may be --------------------------------------------------------------------------------------------
 
 
-def faults(template: str, *, more: Mapping[str, tuple[str, ...]] | None = None) -> list[str]:
+def faults(
+    template: str, *, more: Mapping[str, tuple[str, ...]] | None = None, language: str | None = None
+) -> list[str]:
     """Return what is wrong with a template, in words for its author; an empty list where it is good.
 
     Args:
         template: one text in one language.
         more: further names that are known where this text is used, as in `VARIABLES`.
+        language: the text's own, whose plurals are then checked, too.
     """
     if len(template) > TEMPLATE_MAX_CHARS:
         return [f"the text is longer than {TEMPLATE_MAX_CHARS} characters"]
@@ -162,6 +188,7 @@ def faults(template: str, *, more: Mapping[str, tuple[str, ...]] | None = None) 
     except RecursionError:
         return ["the text is nested too deep"]
     found = [*_shape_faults(tree), *_name_faults(tree, {**VARIABLES, **(more or {})})]
+    found += _plural_faults(tree, language)
     return list(dict.fromkeys(found))
 
 
@@ -170,7 +197,7 @@ def _shape_faults(tree: nodes.Template) -> Iterator[str]:
         if not isinstance(node, _ALLOWED_NODES):
             yield f"{type(node).__name__.lower()} is not allowed in a text: use names, filters, if and for"
         elif isinstance(node, nodes.Filter) and node.name not in FILTERS:
-            yield f"there is no filter {node.name!r}; there are: {', '.join(FILTERS)}"
+            yield f"there is no filter {node.name!r}; {did_you_mean(node.name, FILTERS)}"
         elif isinstance(node, nodes.For):
             if not isinstance(node.iter, nodes.Name) or node.iter.name not in LISTS:
                 yield f"'for' goes through {' or '.join(LISTS)} only"
@@ -185,15 +212,31 @@ def _name_faults(tree: nodes.Template, known: Mapping[str, tuple[str, ...]]) -> 
             known |= {loop.target.name: LISTS.get(loop.iter.name, ()), "loop": _LOOP}
     for name in tree.find_all(nodes.Name):
         if name.ctx == "load" and name.name not in known:
-            yield f"there is no name {name.name!r}; there are: {', '.join(known)}"
+            yield f"there is no name {name.name!r}; {did_you_mean(name.name, known)}"
     for getter in tree.find_all(nodes.Getattr):
         if isinstance(getter.node, nodes.Name) and getter.node.name in known:
             fields = known[getter.node.name]
             if getter.attr not in fields:
-                listed = ", ".join(f"{getter.node.name}.{field}" for field in fields) or "none"
-                yield f"{getter.node.name!r} has no {getter.attr!r}; there are: {listed}"
+                hint = did_you_mean(getter.attr, fields) or "there is nothing behind its dot"
+                yield f"{getter.node.name!r} has no {getter.attr!r}; {hint}"
         elif not isinstance(getter.node, nodes.Name):
             yield f"nothing can stand behind a second dot ({getter.attr!r})"
+
+
+def _plural_faults(tree: nodes.Template, language: str | None) -> Iterator[str]:
+    """Yield the forms of a number that a language has and a text lacks."""
+    locale = _parsed_locale(language) if language else None
+    for node in tree.find_all(nodes.Filter):
+        if node.name != "plural":
+            continue
+        given = [str(getattr(each, "key", "")) for each in node.kwargs]
+        if node.args or "other" not in given:
+            yield 'plural needs its forms by name: plural(one="bottle", other="bottles")'
+            continue
+        wanted = [*sorted(locale.plural_form.tags), "other"] if locale is not None else given
+        missing = [form for form in wanted if form not in given]
+        if missing:
+            yield f"plural lacks {' and '.join(missing)}: {language!r} has {', '.join(wanted)}"
 
 
 # -- the environment ---------------------------------------------------------------------------------------------------
@@ -230,6 +273,47 @@ def _written(context: Context, value: object, which: int) -> str:
     return (day, hour, f"{day}, {hour}")[which]
 
 
+def _amount(value: object) -> Decimal | None:
+    """Return a number, also one that is written as a text; None where it is none, or so large that nobody writes it."""
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    if not amount.is_finite():
+        return None
+    if not amount:
+        return Decimal(0)
+    return amount if -_DIGITS_MAX <= amount.adjusted() <= _DIGITS_MAX else None
+
+
+@pass_context
+def _number(context: Context, value: object) -> str:
+    amount = None if isinstance(value, bool) else _amount(value)
+    return "" if amount is None else format_decimal(amount, locale=context["__locale__"])
+
+
+@pass_context
+def _money(context: Context, value: object, currency: object = None) -> str:
+    """Write an amount in a currency: the one that is named, else the sale's; without either, as a number."""
+    amount = None if isinstance(value, bool) else _amount(value)
+    sale = context.get("sale")
+    code = currency or (sale.get("currency") if isinstance(sale, Mapping) else None)
+    if amount is None or not isinstance(code, str) or not code.isalpha():
+        return _number(context, value)
+    written = format_currency(amount, code.upper(), locale=context["__locale__"])
+    # A currency that is written in letters stands apart from its number; the library leaves that rule out.
+    # Source: https://unicode.org/reports/tr35/tr35-numbers.html#Currencies (currencySpacing, read 2026-11-25)
+    return _TOUCHING.sub("\N{NO-BREAK SPACE}", written)
+
+
+@pass_context
+def _plural(context: Context, value: object, **forms: str) -> str:
+    """Choose the word that goes with a number in the text's language."""
+    amount = _amount(value)
+    form = context["__locale__"].plural_form(abs(amount)) if amount is not None else "other"
+    return forms.get(form, forms.get("other", ""))
+
+
 def _moment_of(value: object) -> datetime | None:
     if isinstance(value, str):
         try:
@@ -252,7 +336,8 @@ def _make_environment() -> ImmutableSandboxedEnvironment:
         finalize=lambda value: "" if value is None else value,
         keep_trailing_newline=False,
     )
-    own = {"date": _date, "time": _time, "moment": _moment}
+    own: dict[str, Any] = {"date": _date, "time": _time, "moment": _moment}
+    own |= {"number": _number, "money": _money, "plural": _plural}
     shipped = {name: environment.filters[name] for name in FILTERS if name not in own}
     environment.filters = {**shipped, **own}
     environment.globals = {}
@@ -276,6 +361,13 @@ def _compiled(source: str) -> Template:
     if fault is not None:
         raise TemplateError(fault)
     return _environment.from_string(source)
+
+
+def name_of_language(code: str) -> str:
+    """Return the name of a language in itself, with a capital letter; the code where nobody knows it."""
+    locale = _parsed_locale(code)
+    name = locale.get_display_name() if locale is not None else None
+    return name[:1].upper() + name[1:] if name else code
 
 
 @lru_cache(maxsize=256)

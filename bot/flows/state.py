@@ -1,19 +1,32 @@
 """Where one customer stands in one pinned version of a flow. Frozen, and serialisable between any two events."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
+
+NO_NOTES: Mapping[str, Any] = MappingProxyType({})
 
 Status: TypeAlias = Literal["new", "asking", "waiting", "finished"]
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question that went out: its number, its step, and whether a choice answered it."""
+    """A question that went out: its number, its step, and whether (and when, and with which choice) it was answered.
+
+    `promise`: the promise that it is about. `instead_of`: the earlier turn whose answer is being changed. `put_back`:
+    it was closed only because an earlier answer was to be changed. `completed`: its answer completed the sale.
+    """
 
     turn: int
     step: str
     answered: bool = False
+    choice: int | None = None
+    at: str | None = None
+    promise: str | None = None
+    instead_of: int | None = None
+    put_back: bool = False
+    completed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +38,7 @@ class State:
     `spoken`: words came since the open question, so no reminder and no "silence"; outside a question: words came that
     a person was told of. `stopped`: the customer said stop, so nothing more goes out to them from this conversation,
     even where it had ended another way before. `acknowledged` counts the thanks for words, and so numbers them.
+    `notes` is what steps set; `promise` the promise that is being spoken of.
     """
 
     status: Status = "new"
@@ -38,12 +52,24 @@ class State:
     outcome: str | None = None
     stopped: bool = False
     acknowledged: int = 0
+    notes: Mapping[str, Any] = field(default_factory=lambda: NO_NOTES)
+    promise: str | None = None
 
 
 def state_to(state: State) -> dict[str, Any]:
     """Return `state` as plain values that JSON can hold."""
-    asked = [{"turn": each.turn, "step": each.step, "answered": each.answered} for each in state.asked]
-    return {name: getattr(state, name) for name in State.__dataclass_fields__} | {"asked": asked}
+    asked = [{name: value for name in _ASKED if (value := getattr(each, name)) != _ASKED[name]} for each in state.asked]
+    return {name: getattr(state, name) for name in State.__dataclass_fields__} | {
+        "asked": asked,
+        "notes": dict(state.notes),
+    }
+
+
+_NEVER = object()
+_ASKED: Mapping[str, Any] = {
+    each.name: _NEVER if each.name in {"turn", "step"} else each.default for each in fields(Asked)
+}
+"""The fields of a question, each with the value that need not be stored."""
 
 
 def state_from(values: Mapping[str, Any]) -> State:
@@ -53,7 +79,6 @@ def state_from(values: Mapping[str, Any]) -> State:
     that a running conversation survives an upgrade.
     """
     known = {name: values[name] for name in State.__dataclass_fields__ if name in values}
-    asked = tuple(
-        Asked(turn=one["turn"], step=one["step"], answered=one.get("answered", False)) for one in known.pop("asked", ())
-    )
-    return State(**known, asked=asked)
+    asked = tuple(Asked(**{name: one[name] for name in _ASKED if name in one}) for one in known.pop("asked", ()))
+    notes = dict(known.pop("notes", None) or NO_NOTES)
+    return State(**known, asked=asked, notes=notes)

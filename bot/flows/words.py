@@ -29,6 +29,12 @@ THANKS: Mapping[str, tuple[str, ...]] = {
 }
 """Plain words of thanks per language; those of every language are understood, whichever the customer has."""
 
+SELLING: Mapping[str, str] = {
+    "en": "discount, sale ends, special offer, buy now, order now, shop now, upgrade, coupon, promo code, best price",
+    "da": "rabat, tilbud, køb nu, bestil nu, opgrader, kupon, rabatkode, kampagne, bedste pris",
+}
+"""Words that sell, by language, where nobody says which do: phrases.yaml may (``words_of_selling``)."""
+
 _NOT_A_SIGN_OF_ITS_OWN = {"\ufe0e", "\ufe0f", "\u200d"}
 
 
@@ -71,9 +77,10 @@ _THANKS_LETTERS = frozenset(letters for letters, _ in _THANKS if letters)
 _THANKS_SIGNS = frozenset(sign for letters, signs in _THANKS if not letters for sign in signs)
 
 
-def is_plain_thanks(text: str) -> bool:
-    """Tell whether `text` is nothing but a word of thanks in a language that we know."""
+def is_plain_thanks(text: str, more: Sequence[str] = ()) -> bool:
+    """Tell whether `text` is nothing but a word of thanks in a language that we know, or one of the shop's `more`."""
     letters, signs = _letters_and_signs(text)
     if not letters and not signs:
         return False
-    return (not letters or letters in _THANKS_LETTERS) and signs <= _THANKS_SIGNS
+    known = letters in _THANKS_LETTERS or any(letters == _letters_and_signs(word)[0] for word in more)
+    return (not letters or known) and signs <= _THANKS_SIGNS

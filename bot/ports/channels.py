@@ -2,8 +2,9 @@
 
 A body as the use cases write it, and the adapters read it:
 
-- ``telegram``: ``{"chat_id": 1, "text": "…", "buttons": [[{"label": "👍 Yes", "data": "a:…"}]]}``; an edit adds
-  ``"message_id"`` (text None: only the keyboard goes).
+- ``telegram``: ``{"chat_id": 1, "text": "…", "buttons": [[{"label": "👍 Yes", "data": "a:…"}]]}``; a button has
+  ``data`` or a ``url``; ``"photo"`` is an address or a file that Telegram has, and the text its caption where it fits;
+  an edit adds ``"message_id"`` (text None: only the keyboard goes), and ``"captioned"`` where it edits a caption.
 - ``slack`` card: ``{"channel": "C1", "ts": None | "…", "card": {...Card as JSON}}``; thread: ``{"channel",
   "thread_ts", "text"}``;
   whisper: ``{"channel", "user", "text", "thread_ts"}``; alarm: ``{"channel", "text"}``. `text` is plain: the adapter
@@ -17,7 +18,16 @@ from datetime import datetime
 from typing import Protocol
 
 from bot.flows.model import Flow, Texts
-from bot.ports.records import Outgoing
+from bot.ports.records import Json, Outgoing
+
+CAPTION_MAX_UNITS = 1024
+"""The longest caption, in UTF-16 code units. Source: https://core.telegram.org/bots/api#sendphoto (read 2026-11-25)"""
+
+
+def is_caption(body: Json) -> bool:
+    """Tell whether a text goes out as the caption of its picture; a longer one follows the picture by itself."""
+    text = str(body.get("text") or "")
+    return bool(body.get("photo")) and len(text.encode("utf-16-le", "surrogatepass")) // 2 <= CAPTION_MAX_UNITS
 
 
 class Channel(Protocol):

@@ -202,8 +202,8 @@ class UnitOfWork(Protocol):
     def outbox(self, states: Sequence[str], limit: int) -> list[Outgoing]:
         """Give messages in any of `states`, oldest first."""
 
-    def next_outgoing_at(self) -> datetime | None:
-        """Give when the next waiting message may go."""
+    def next_outgoing_at(self, channel: str | None = None) -> datetime | None:
+        """Give when the next waiting message (of a channel, or any) may go."""
 
     def next_moment_at(self) -> datetime | None:
         """Give when the next planned moment is due."""

@@ -56,6 +56,68 @@ async def test_a_question_arrives_with_its_buttons(sandbox: SandboxTelegram, bot
     assert sandbox.calls[-1].params["link_preview_options"] == {"is_disabled": True}
 
 
+async def test_only_a_bot_that_pays_says_so(sandbox: SandboxTelegram, bot: Bot) -> None:
+    """A message costs Stars only where the shop has set more a second than Telegram gives for nothing."""
+    customer = await started(sandbox)
+    for is_paid in (False, True):
+        body = {"chat_id": customer.user_id, "text": "Well?"}
+        await TelegramMessenger(bot, is_paid=is_paid).deliver(outgoing(body))
+        assert sandbox.calls[-1].params.get("allow_paid_broadcast", False) is is_paid
+
+
+async def a_photo(sandbox: SandboxTelegram) -> str:
+    """Give the id of a picture that Telegram has."""
+    sender = await started(sandbox)
+    await sender.send_photo()
+    return "SANDBOX-photo-00000001"
+
+
+async def test_a_text_stands_below_its_picture_and_is_edited_there(sandbox: SandboxTelegram, bot: Bot) -> None:
+    """One message with picture, words and buttons; its words are edited as the caption that they are."""
+    photo = await a_photo(sandbox)
+    customer, messenger = await started(sandbox), TelegramMessenger(bot)
+    body = {"chat_id": customer.user_id, "text": "Well?", "photo": photo, "buttons": [[{"label": "Yes", "data": "a"}]]}
+    external = await messenger.deliver(outgoing(body))
+    asked = customer.last
+    assert (asked.media, asked.caption, asked.buttons) == ("photo", "Well?", [["Yes"]])
+    edit = {"chat_id": customer.user_id, "message_id": external, "text": "Well?\n✓ Yes", "captioned": True}
+    assert await messenger.deliver(outgoing(edit, "edit")) == external
+    assert (asked.caption, asked.buttons) == ("Well?\n✓ Yes", [])
+
+
+async def test_a_text_too_long_for_a_caption_follows_its_picture(sandbox: SandboxTelegram, bot: Bot) -> None:
+    """Nothing is cut: the picture comes first, then all the words with their buttons; a later limit is then in doubt."""
+    photo = await a_photo(sandbox)
+    customer, messenger = await started(sandbox), TelegramMessenger(bot)
+    body = {
+        "chat_id": customer.user_id,
+        "text": "w" * 1025,
+        "photo": photo,
+        "buttons": [[{"label": "Yes", "data": "a"}]],
+    }
+    external = await messenger.deliver(outgoing(body))
+    first, second = (message for message in customer.chat if message.from_bot)
+    assert (first.media, first.caption, first.buttons) == ("photo", "", [])
+    assert (second.text, second.buttons, second.message_id) == ("w" * 1025, [["Yes"]], int(external))
+    sandbox.fail_next("sendMessage", status=429, retry_after=3)
+    with pytest.raises(DeliveryUnknown):
+        await messenger.deliver(outgoing(body))
+
+
+async def test_words_arrive_without_a_picture_that_cannot_be_had(sandbox: SandboxTelegram, bot: Bot) -> None:
+    """A wrong address of a picture keeps no question back, nor the edit of what went out without it."""
+    customer, messenger = await started(sandbox), TelegramMessenger(bot)
+    body = {"chat_id": customer.user_id, "text": "Well?", "photo": "https://example.com/gone.jpg"}
+    external = await messenger.deliver(outgoing(body))
+    assert customer.last.text == "Well?"
+    edit = {"chat_id": customer.user_id, "message_id": external, "text": "Well? Yes", "captioned": True}
+    await messenger.deliver(outgoing(edit, "edit"))
+    assert customer.last.text == "Well? Yes"
+    sandbox.fail_next("sendPhoto", status=403, description="Forbidden: bot was blocked by the user")
+    with pytest.raises(DeliveryRefused):
+        await messenger.deliver(outgoing(body))
+
+
 async def test_an_edit_changes_text_and_takes_the_keyboard_away(sandbox: SandboxTelegram, bot: Bot) -> None:
     """The keyboard is replaced by the choice; with no text only the keyboard goes."""
     customer, messenger = await started(sandbox), TelegramMessenger(bot)

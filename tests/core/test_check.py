@@ -8,8 +8,9 @@ import pytest
 from bot.adapters.flow_files import FlowFiles
 from bot.durations import Duration
 from bot.flows.check import Finding, check_flow
-from bot.flows.model import Ask, Choice, Say, Silence, Step
+from bot.flows.model import ASKED_CONSENT, Ask, Choice, Say, Silence, Step
 from bot.flows.parse import parse_flow
+from bot.inbox import CONSENTS
 
 GOOD = """\
 flow: f
@@ -97,6 +98,12 @@ def test_a_flow_made_by_hand_is_checked_as_well() -> None:
         "no way leads",
     ):
         assert any(part in message for message in messages), part
+
+
+def test_the_purposes_that_are_asked_about_are_those_that_can_be_agreed_to() -> None:
+    """A flow is told that it writes to nobody exactly where no answer to the question for consent allows it."""
+    granted = {purpose for purposes in CONSENTS.values() for purpose in purposes}
+    assert granted == set(ASKED_CONSENT)
 
 
 def test_a_finding_becomes_an_error() -> None:

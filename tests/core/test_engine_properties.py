@@ -14,25 +14,90 @@ from bot.flows.effects import (
     Effect,
     Finish,
     Ignored,
+    NoteTrouble,
     OpenCase,
     RecordVerdict,
+    SendOffer,
     SendQuestion,
     SendReminder,
     SendText,
     StartTimer,
     StopTimers,
+    TakeBack,
     TellCase,
 )
 from bot.flows.engine import ARROWS, MAX_STEPS_PER_EVENT, MAX_VISITS, step
-from bot.flows.events import Begun, Event, Media, Stopped, Tapped, TimerFired, Unreachable, Withdrawn, Wrote
-from bot.flows.model import END, Ask, Choice, End, Factor, Flow, Purpose, Remind, Say, Silence, Step, Trigger, Wait
+from bot.flows.events import (
+    Begun,
+    ChangedMind,
+    Event,
+    Happened,
+    Media,
+    Stopped,
+    Tapped,
+    TimerFired,
+    Unreachable,
+    Withdrawn,
+    Wrote,
+)
+from bot.flows.facts import Facts, PromiseFact
+from bot.flows.model import (
+    END,
+    Arm,
+    Ask,
+    Branch,
+    Choice,
+    Complete,
+    End,
+    Factor,
+    Flow,
+    GoTo,
+    Match,
+    Offer,
+    OpenCaseStep,
+    Purpose,
+    Remind,
+    Say,
+    Set,
+    Silence,
+    Step,
+    Trigger,
+    Variant,
+    Wait,
+    Window,
+)
+from bot.flows.run import is_unhappy
 from bot.flows.state import State, state_from, state_to
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 DAY = Duration(span=timedelta(days=1))
 NAMES = ("a", "b", "c", "d", "e")
 LABELS = ("Yes", "No", "👍", "Ja", "Later")
-OUTWARD = (SendQuestion, SendReminder, SendText, Acknowledge, StartTimer)
+OUTWARD = (SendQuestion, SendReminder, SendText, SendOffer, Acknowledge, StartTimer)
+FACTS = Facts(
+    sale={"id": "1", "total": "12", "summary": None, "extra": {"at": "2026-11-22T10:00:00+01:00", "odd": object}},
+    items=({"sku": "B", "tags": ["wine"]}, {"tags": None}),
+    promises=(
+        PromiseFact("p1", "Soon", due_at=datetime(2026, 11, 1, tzinfo=UTC)),
+        PromiseFact("p2", "Red"),
+        PromiseFact("p3", "Later", due_at=datetime(2027, 1, 1, tzinfo=UTC)),
+    ),
+    factors={"quality": 1.0},
+    happened={"order.delivered": datetime(2026, 11, 20, tzinfo=UTC)},
+    links={"review": "https://example.com/r", "referral": "https://example.com/f"},
+    zone="Europe/Copenhagen",
+)
+CONDITIONS = (
+    "unhappy",
+    "vars.n > 2",
+    "answer.choice == 'x'",
+    "'wine' in tags",
+    "sale.total > 5",
+    "sale.extra.odd > nothing",
+    "nonsense(",
+    "items + 1",
+    "days_since.delivered > 0.5",
+)
 
 targets = st.sampled_from([*NAMES, None, None, END, "gone"])
 factors = st.dictionaries(st.sampled_from(list(Factor)), st.sampled_from([0.0, 0.5, 1.0]), max_size=2)
@@ -60,10 +125,35 @@ def _steps(name: str) -> st.SearchStrategy[Step]:
         silence=st.builds(Silence, st.just(DAY), targets),
         remind=st.sampled_from([None, Remind(DAY, 1), Remind(DAY, 9)]),
         next=targets,
+        variants=st.sampled_from([(), (Variant(Match("if", "sale.total > 5"), {"en": "??"}),)]),
+        per_promise=st.sampled_from([False, False, True]),
+        reason_for=st.sampled_from([None, None, ("a", "x")]),
     )
     others = st.one_of(
         st.builds(Say, st.just(name), st.just({"en": "!"}), targets),
         st.builds(Wait, st.just(name), st.just(DAY), targets),
+        st.builds(
+            Wait,
+            st.just(name),
+            st.just(DAY),
+            targets,
+            since=st.sampled_from([None, "order.delivered", "remedy.done"]),
+            moment=st.sampled_from([None, datetime(2026, 12, 24, 18), "sale.extra.at", "sale.total", "promise.due_at"]),  # noqa: DTZ001 - the customer's own clock
+            window=st.sampled_from([None, Window((5, 6))]),
+            events=st.sampled_from([(), ("product.first_used",), ("order.delivered",)]),
+            otherwise=targets,
+        ),
+        st.builds(
+            Branch,
+            st.just(name),
+            st.lists(st.builds(Arm, st.sampled_from(CONDITIONS), targets), max_size=2).map(tuple),
+            targets,
+        ),
+        st.builds(Set, st.just(name), st.just({"n": "(vars.n | default(0)) + 1", "t": "sale.summary + 'x'"}), targets),
+        st.builds(OpenCaseStep, st.just(name), st.just("look"), next=targets),
+        st.builds(Complete, st.just(name), targets),
+        st.builds(Offer, st.just(name), st.sampled_from(["review", "referral"]), st.just({"en": "!"}), next=targets),
+        st.builds(GoTo, st.just(name), targets),
         st.builds(End, st.just(name), st.sampled_from(["answered", "silent"])),
     )
     return st.one_of(asks, asks, others)
@@ -83,11 +173,23 @@ events: st.SearchStrategy[Event] = st.one_of(
     ),
     st.builds(TimerFired, st.sampled_from(["remind", "silence", "wait", "expire"]), st.integers(0, 6)),
     st.builds(TimerFired, st.sampled_from(["remind", "silence", "wait"]), st.integers(1, 3)),
+    st.builds(ChangedMind, st.integers(0, 4)),
+    st.builds(Happened, st.sampled_from(["product.first_used", "order.shipped"])),
     st.builds(Stopped),
     st.builds(Unreachable, st.just("blocked")),
     st.builds(Withdrawn, st.just("order.cancelled")),
 )
 histories = st.lists(events, max_size=14).map(lambda later: [Begun("a"), *later])
+
+
+def _is_unhappy(flow: Flow, event: Event, verdict: RecordVerdict) -> bool:
+    """Tell whether a verdict is unhappy: it has a zero, or the button that was tapped says so."""
+    asked = flow.steps.get(verdict.step)
+    number = event.choice if isinstance(event, Tapped) else None
+    tapped = asked.choices[number] if isinstance(asked, Ask) and number is not None else None
+    return 0 in verdict.factors.values() or (tapped is not None and is_unhappy(tapped))
+
+
 quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -97,8 +199,8 @@ def walk(flow: Flow, history: Sequence[Event]) -> list[tuple[State, Event, State
     for event in history:
         kept = state_from(json.loads(json.dumps(state_to(state))))
         assert kept == state
-        got = step(flow, kept, event, NOW)
-        assert got == step(flow, state, event, NOW)
+        got = step(flow, kept, event, NOW, FACTS)
+        assert got == step(flow, state, event, NOW, FACTS)
         seen.append((state, event, got.state, got.effects))
         state = got.state
     return seen
@@ -120,7 +222,7 @@ def test_total_deterministic_and_as_the_table_says(flow: Flow, history: list[Eve
             assert ignored[0].reason
         else:
             assert (before.status, type(event).__name__, after.status) in table
-        assert len(effects) <= MAX_STEPS_PER_EVENT + 10
+        assert len(effects) <= 3 * MAX_STEPS_PER_EVENT + 10
         assert after.visits <= MAX_VISITS
 
 
@@ -142,25 +244,81 @@ def test_at_most_one_question_is_open(flow: Flow, history: list[Event]) -> None:
 
 @quick
 @given(flows, histories)
-def test_every_zero_opens_a_case_and_never_completes(flow: Flow, history: list[Event]) -> None:
-    """A verdict with a zero, in time or late, stopped or not, always comes with a case and never with a completed sale."""
-    for before, _, after, effects in walk(flow, history):
+def test_every_unhappy_reply_opens_a_case_and_never_completes(flow: Flow, history: list[Event]) -> None:
+    """An unhappy choice, and any zero, in time or late, stopped or not, comes with a case and never completes a sale."""
+    for before, event, after, effects in walk(flow, history):
         for each in effects:
-            if isinstance(each, RecordVerdict) and 0 in each.factors.values():
+            if isinstance(each, RecordVerdict) and _is_unhappy(flow, event, each):
                 assert any(isinstance(other, OpenCase) and other.reason == "unhappy" for other in effects)
                 assert CompleteSale() not in effects
                 assert after.unhappy
-        assert after.unhappy >= before.unhappy
+        # Only the customer takes an unhappy answer back, by giving another in its place.
+        assert after.unhappy >= before.unhappy or any(isinstance(each, TakeBack) and each.case for each in effects)
 
 
 @quick
 @given(flows, histories)
 def test_only_the_customer_completes(flow: Flow, history: list[Event]) -> None:
-    """A sale is completed only in answer to a tap, or to words that are a label, and with the verdict that says so."""
+    """A sale is completed only in answer to a tap, or to words that are a label, and a choice that is not unhappy.
+
+    Whatever the flow leads to `complete` beside that (a timer, silence, words, an unhappy choice) completes nothing.
+    """
     for _, event, _, effects in walk(flow, history):
         if CompleteSale() in effects:
             assert isinstance(event, Tapped | Wrote)
-            assert any(isinstance(each, RecordVerdict) and each.choice is not None for each in effects)
+            verdict = next(each for each in effects if isinstance(each, RecordVerdict))
+            asked = flow.steps[verdict.step]
+            assert isinstance(asked, Ask)
+            assert any(each.name == verdict.choice and not is_unhappy(each) for each in asked.choices)
+            assert 0 not in verdict.factors.values()
+
+
+@quick
+@given(flows, histories)
+def test_a_referral_is_for_the_happy_alone_and_a_review_for_all(flow: Flow, history: list[Event]) -> None:
+    """No referral goes out in a conversation in which somebody was unhappy, or said nothing; a review link always does."""
+    for _, _, after, effects in walk(flow, history):
+        for each in effects:
+            offered = flow.steps[each.step] if isinstance(each, SendOffer) else None
+            if isinstance(offered, Offer) and offered.what == "referral":
+                assert not after.unhappy
+                assert any(one.answered and one.choice is not None for one in after.asked)
+            trouble = isinstance(each, NoteTrouble) and isinstance(flow.steps.get(each.step), Offer)
+            if trouble and isinstance(each, NoteTrouble):
+                refused = flow.steps[each.step]
+                assert isinstance(refused, Offer)
+                assert refused.what == "referral"
+
+
+@quick
+@given(flows, histories)
+def test_every_promise_is_asked_about_once(flow: Flow, history: list[Event]) -> None:
+    """A question for each promise asks about those alone that are due, and about none twice but to change the answer."""
+    asked: set[tuple[str, str | None]] = set()
+    for _, event, after, effects in walk(flow, history):
+        for each in effects:
+            asks = flow.steps[each.step] if isinstance(each, SendQuestion) else None
+            if isinstance(asks, Ask) and asks.per_promise:
+                promise = after.asked[-1].promise
+                assert promise in {"p1", "p2"}
+                put_back = any(one.put_back and one.promise == promise for one in after.asked)
+                assert (asks.name, promise) not in asked or isinstance(event, ChangedMind) or put_back
+                asked.add((asks.name, promise))
+
+
+@quick
+@given(flows, histories)
+def test_every_conversation_can_be_brought_to_its_end(flow: Flow, history: list[Event]) -> None:
+    """Whatever happened: if the customer stays silent from here on, timers alone end it within bounded steps."""
+    state = walk(flow, history)[-1][2]
+    for _ in range(2 * MAX_VISITS):
+        if state.status in {"finished", "new"}:
+            break
+        kind = "silence" if state.status == "asking" else "wait"
+        got = step(flow, state, TimerFired(kind, state.turn), NOW, FACTS)
+        assert not isinstance(got.effects[0], Ignored)
+        state = got.state
+    assert state.status in {"finished", "new"}
 
 
 @quick

@@ -133,9 +133,16 @@ def test_the_version_is_of_the_content_alone() -> None:
         ("next: b", "silence: { after: 0s }", 10, 23, "silence after no time", ""),
         ("next: b", "silence: { nxt: b, after: 1d }", 10, 16, "'nxt'", "did you mean 'next'?"),
         ("next: b", "remind: { after: 1d, times: 3 }", 10, 33, "times must be 1 or 2", "at most two"),
-        ("next: b", "say: Hello", 5, 3, "exactly one of ask, say, wait, end; it has ask and say", ""),
+        ("next: b", "say: Hello", 5, 3, "it has say and ask", ""),
         ("answered", "happy", 11, 13, "cannot be 'happy'", "answered, silent"),
-        ("b: { end: answered }", "b: { ende: answered }", 11, 3, "exactly one of ask, say, wait, end", ""),
+        (
+            "b: { end: answered }",
+            "b: { ende: answered }",
+            11,
+            3,
+            "must have exactly one of say, ask",
+            "did you mean 'end'?",
+        ),
         (
             "b: { end: answered }",
             "b: { end: answered }\n  end: { end: silent }",
@@ -219,7 +226,7 @@ def test_mangled_text_gives_a_flow_or_errors(changes: list[tuple[int, int, str]]
 def test_the_shipped_flows_survive_being_read_again() -> None:
     """Reading the kept source of a flow gives the same version: conversations find what they began on."""
     for one in files("bot.flows").joinpath("library").iterdir():
-        if one.name.endswith(".yaml") and one.name != "phrases.yaml":
+        if one.name.endswith(".yaml") and one.name != "phrases.yaml" and not one.name.endswith(".tests.yaml"):
             flow = parse_flow(one.read_text("utf-8"), file=one.name)
             assert parse_flow(flow.source, file="again") == flow
             assert replace(flow, source="") != flow

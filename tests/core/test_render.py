@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.flows.render import TEXT_MAX_CHARS, VARIABLES, faults, pick_language, render
+from bot.flows.render import TEXT_MAX_CHARS, VARIABLES, faults, full_length, name_of_language, pick_language, render
 
 AT = datetime(2026, 11, 23, 9, 5, tzinfo=UTC)
 CONTEXT = {
@@ -54,6 +54,56 @@ def test_moments_in_the_customers_language_and_zone(language: str, filter_name: 
     """Dates read as people there write them, in the customer's own zone."""
     text = f"{{{{ case.due_at | {filter_name} }}}}"
     assert render({language: text}, [language], CONTEXT, zone="Europe/Copenhagen") == expected
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "expected"),
+    [
+        ("en", "{{ sale.total | money }}", "DKK 1,249.50"),
+        ("da", "{{ sale.total | money }}", "1.249,50 kr."),
+        ("de", "{{ sale.total | money('EUR') }}", "1.249,50 €"),
+        ("da", "{{ sale.total | number }}", "1.249,5"),
+        ("en", "{{ sale.summary | number }}{{ sale.nothing | money }}{{ sale.summary | money }}", ""),
+        ("en", "{{ items | length }} {{ items | length | plural(one='bottle', other='bottles') }}", "2 bottles"),
+        (
+            "pl",
+            "{{ items | length | plural(one='butelka', few='butelki', many='butelek', other='butelki') }}",
+            "butelki",
+        ),
+        ("en", "{{ sale.summary | plural(one='a', other='b') }}", "b"),
+        ("en", "{{ '1e999999999' | number }}{{ '1e999999999' | plural(one='a', other='b') }}", "b"),
+        ("en", "{{ '0e999999999' | number }}{{ '1e-999999999' | money }}", "0"),
+    ],
+)
+def test_amounts_and_plurals_as_people_write_them_there(language: str, text: str, expected: str) -> None:
+    """Numbers, money and the form of a word come right in every language; what is no number is nothing."""
+    context = {**CONTEXT, "sale": {"total": "1249.50", "currency": "dkk", "summary": "wine"}}
+    assert faults(text, language=language) == [] or "sale.nothing" in text
+    assert render({language: text}, [language], context).replace("\xa0", " ") == expected
+
+
+def test_a_language_needs_its_own_forms_of_a_plural() -> None:
+    """What a text lacks is named by the language's own rules; without names for the forms nobody could tell them apart."""
+    assert faults("{{ items | length | plural(one='a', other='b') }}", language="pl") == [
+        "plural lacks few and many: 'pl' has few, many, one, other"
+    ]
+    assert "needs its forms by name" in faults("{{ items | length | plural('a', 'b') }}", language="en")[0]
+    assert faults("{{ items | length | plural(other='b') }}") == []
+
+
+def test_languages_name_themselves() -> None:
+    """The buttons that choose a language bear its own name, without a list of ours; an unknown code is shown as it is."""
+    assert [name_of_language(code) for code in ("da", "sv", "pt-BR", "xx")] == [
+        "Dansk",
+        "Svenska",
+        "Português (Brasil)",
+        "xx",
+    ]
+
+
+def test_what_a_text_becomes_is_measured_before_it_is_cut() -> None:
+    """A text is as long as it becomes with its values, in the units in which Telegram counts."""
+    assert full_length("{{ case.said }}🍷", "en", {"case": {"said": "x" * 9999}}) == 10001
 
 
 def test_moments_from_odd_values() -> None:

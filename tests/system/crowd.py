@@ -239,9 +239,12 @@ class Crowd:
         return {"inbox": inbox, "outbox": outbox, "moments": moments}
 
     async def rest(self, *, within: float = MANY_PATIENCE_SECONDS) -> None:
-        """Wait until nothing is left to do at this moment of the clock."""
+        """Wait until nothing is left to do at about this moment of the clock.
+
+        Turns in the pace of a channel are given by the clock, so it goes on a little.
+        """
         try:
-            async with asyncio.timeout(within):
+            async with asyncio.timeout(within), self.time_passing():
                 calm = 0
                 while calm < 3:
                     left = await asyncio.to_thread(self.waiting)

@@ -281,7 +281,7 @@ class Stage:
         """Move the clock and let everything happen that becomes due on the way, each at its own time."""
         target = to or self.clock.now() + (by or timedelta())
         while True:
-            times = await self.read(lambda uow: (uow.next_moment_at(), uow.next_outgoing_at()))
+            times = await self.read(self.program.next_times)
             ahead = [at for at in times if at is not None and self.clock.now() < at <= target]
             if not ahead:
                 break

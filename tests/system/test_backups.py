@@ -152,8 +152,8 @@ async def test_what_waited_at_the_backup_is_in_doubt_or_says_that_it_may_be_a_re
     async with stage(database_url) as play:
         freja, bob = await two_customers(play)
         card, anna = play.card("wine"), play.slack.member("Anna Berg")
-        # Telegram takes nothing from the bot for an hour: what is to be said meanwhile waits.
-        play.telegram.fail_next("sendMessage", status=429, retry_after=3600)
+        # Telegram takes nothing from the bot for four hours: what is to be said meanwhile waits.
+        play.telegram.fail_next("sendMessage", status=429, retry_after=4 * 3600)
         await play.reply(anna, card, "It left today.")
         await play.pass_time(timedelta(hours=3))
         waits = {each.kind for each in await play.sent("waiting")}

@@ -1,6 +1,7 @@
 """Commands for whoever runs the program: migrate, doctor, run, flows check; and how errors look."""
 
 import asyncio
+import json
 import os
 import signal
 import sqlite3
@@ -112,7 +113,26 @@ def test_flows_check_finds_what_is_wrong_and_where(aftersale: Terminal) -> None:
     assert answer.code == 1
     assert "mine.yaml:2:" in answer.out
     assert "error" in answer.out
+    assert "     2 │ purpose: sales" in answer.out
+    assert "       │          ^" in answer.out
     assert aftersale("flows", "check", "nowhere.yaml").code == 1
+
+
+def test_flows_check_says_aloud_which_language_is_read_instead(aftersale: Terminal) -> None:
+    """A language that the shop has and texts lack is named once for each text, and once for the bot's own sentences."""
+    shop = aftersale.folder / "shop.yaml"
+    shop.write_text(shop.read_text("utf-8").replace("languages: [en, da]", "languages: [en, da, sv]"), encoding="utf-8")
+    answer = aftersale("flows", "check")
+    assert answer.code == 0
+    assert "there is no text in 'sv'; who reads 'sv' gets it in 'en' → add sv: …" in answer.out
+    assert "of the bot's own (hello_consent, consent_all, consent_service …) not in 'sv'" in answer.out
+
+
+def test_flows_schema_is_for_editors(aftersale: Terminal) -> None:
+    """The JSON Schema of flow files is printed, and nothing else, so that it can go into a file."""
+    answer = aftersale("flows", "schema")
+    assert answer.code == 0
+    assert json.loads(answer.out)["title"] == "A flow of aftersale"
 
 
 @asynccontextmanager

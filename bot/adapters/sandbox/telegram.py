@@ -1614,6 +1614,22 @@ class SandboxTelegram:
             message["entities"] = entities
         return self._edited(chat, message, rows)
 
+    def _edit_message_caption(self, params: JsonObject) -> JsonObject:
+        chat, message = self._editable(params)
+        if "text" in message:
+            raise _bad("there is no caption in the message to edit")
+        caption, entities = _formatted(params, "caption")
+        if _units(caption) > CAPTION_MAX_UNITS:
+            raise _bad("message caption is too long")
+        rows = _inline_keyboard(params)
+        if caption == message.get("caption", "") and rows == _rows(message):
+            raise _not_modified()
+        message["caption"] = caption
+        message.pop("caption_entities", None)
+        if entities:
+            message["caption_entities"] = entities
+        return self._edited(chat, message, rows)
+
     def _edit_message_reply_markup(self, params: JsonObject) -> JsonObject:
         chat, message = self._editable(params)
         rows = _inline_keyboard(params)
@@ -1736,6 +1752,7 @@ _METHODS = {
     "sendDocument": "send_document",
     "sendChatAction": "send_chat_action",
     "editMessageText": "edit_message_text",
+    "editMessageCaption": "edit_message_caption",
     "editMessageReplyMarkup": "edit_message_reply_markup",
     "deleteMessage": "delete_message",
     "answerCallbackQuery": "answer_callback_query",

@@ -9,20 +9,28 @@ from collections.abc import Mapping
 from typing import Any
 
 from telegram import Bot
-from telegram.error import TelegramError
+from telegram.error import BadRequest, TelegramError
 
 from bot.adapters.telegram.failures import plain_words, translate_error
 from bot.errors import DeliveryDelayed, DeliveryRefused, DeliveryUnknown
-from bot.ports.channels import Channel
+from bot.ports.channels import CAPTION_MAX_UNITS, Channel, is_caption
 from bot.ports.records import Json, Outgoing
 
 TEXT_MAX_UNITS = 4096
 """UTF-16 code units. Source: https://core.telegram.org/bots/api#sendmessage"""
 
+FREE_PER_SECOND = 30
+"""More, up to 1000, costs 0.1 Stars each.
+
+Source: https://core.telegram.org/bots/api#paid-broadcasts (read 2026-11-25).
+"""
+
+_NO_CAPTION = "there is no caption in the message to edit"
 _NO_PREVIEW: Json = {"is_disabled": True}
 # The library's door to the raw API warns of a name that it has a method for; so each is written in a way that only its
 # own rule of spelling turns into Telegram's. Its methods would build and read objects of which nothing is used here.
 _SEND, _EDIT_TEXT, _EDIT_KEYBOARD = "send_Message", "edit_Message_Text", "edit_Message_Reply_Markup"
+_SEND_PHOTO, _EDIT_CAPTION = "send_Photo", "edit_Message_Caption"
 _ANSWER_TAP = "answer_Callback_Query"
 # From the best place to cut to the worst.
 _SEAMS = (("\n\n",), ("\n",), (". ", "! ", "? ", "… ", "。"), (" ",))
@@ -32,9 +40,12 @@ _log = logging.getLogger(__name__)
 class TelegramMessenger(Channel):
     """Delivers messages to Telegram, whose calls carry no idempotency key: what is in doubt is said to be in doubt."""
 
-    def __init__(self, bot: Bot) -> None:
-        """Send through `bot`, which must stay open as long as this is used."""
-        self._bot = bot
+    def __init__(self, bot: Bot, *, is_paid: bool = False) -> None:
+        """Send through `bot`, which must stay open as long as this is used.
+
+        `is_paid`: beyond `FREE_PER_SECOND` Telegram takes messages from a bot that says it will pay for them.
+        """
+        self._bot, self._more = bot, {"allow_paid_broadcast": True} if is_paid else {}
 
     async def deliver(self, message: Outgoing) -> str:
         """Send or edit, and give Telegram's message id.
@@ -49,10 +60,34 @@ class TelegramMessenger(Channel):
         body = message.body
         if message.kind == "edit" or body.get("message_id") is not None:
             return await self._edit(body)
+        before = 0
+        if body.get("photo"):
+            sent = await self._send_photo(body)
+            if sent is not None and is_caption(body):
+                return sent
+            before = int(sent is not None)
         *firsts, last = split_text(body["text"])
         for done, part in enumerate(firsts):
-            await self._send_part(body["chat_id"], part, None, done)
-        return await self._send_part(body["chat_id"], last, _keyboard(body), len(firsts))
+            await self._send_part(body["chat_id"], part, None, before + done)
+        return await self._send_part(body["chat_id"], last, _keyboard(body), before + len(firsts))
+
+    async def _send_photo(self, body: Mapping[str, Any]) -> str | None:
+        """Send the picture, with the text below it where that fits.
+
+        Gives its id; None where Telegram cannot take this picture: the words must arrive all the same.
+        """
+        content = {"chat_id": body["chat_id"], "photo": body["photo"], **self._more}
+        if is_caption(body):
+            content |= {"caption": body["text"], "reply_markup": _keyboard(body)}
+        try:
+            sent = await self._bot.do_api_request(_SEND_PHOTO, content)
+        except TelegramError as error:
+            trouble = translate_error(error)
+            if isinstance(trouble, DeliveryRefused) and trouble.reason == "invalid":
+                _log.warning("a picture was not taken, the text goes out without it: %s", plain_words(error))
+                return None
+            raise trouble from None
+        return _id_of(sent)
 
     async def _send_part(self, chat_id: int, text: str, keyboard: Json | None, done: int) -> str:
         content = {
@@ -60,6 +95,7 @@ class TelegramMessenger(Channel):
             "text": text,
             "reply_markup": keyboard,
             "link_preview_options": _NO_PREVIEW,
+            **self._more,
         }
         try:
             sent = await self._bot.do_api_request(_SEND, content)
@@ -69,9 +105,7 @@ class TelegramMessenger(Channel):
                 # "Surely not taken" would be a lie now, and the whole would be sent once more.
                 trouble = DeliveryUnknown(f"only the first {done} parts arrived: {trouble}")
             raise trouble from None
-        if not isinstance(sent, dict) or "message_id" not in sent:
-            raise DeliveryUnknown("the answer names no message → check TELEGRAM_API_BASE")
-        return str(sent["message_id"])
+        return _id_of(sent)
 
     async def _edit(self, body: Mapping[str, Any]) -> str:
         message_id = _message_id(body)
@@ -80,6 +114,8 @@ class TelegramMessenger(Channel):
         try:
             if text is None:
                 await self._bot.do_api_request(_EDIT_KEYBOARD, content)
+            elif body.get("captioned") and await self._edit_caption(content, text):
+                pass
             else:
                 # Of a long question only the last part, the one with the buttons, can be the message that is edited.
                 content |= {"text": split_text(text)[-1], "link_preview_options": _NO_PREVIEW}
@@ -87,6 +123,17 @@ class TelegramMessenger(Channel):
         except TelegramError as error:
             raise translate_error(error) from None
         return str(message_id)
+
+    async def _edit_caption(self, content: Json, text: str) -> bool:
+        """Edit the text below a picture; give whether there is one (it may have gone out without its picture)."""
+        try:
+            caption = split_text(text, CAPTION_MAX_UNITS)[-1]
+            await self._bot.do_api_request(_EDIT_CAPTION, {**content, "caption": caption})
+        except BadRequest as error:
+            if _NO_CAPTION in error.message.lower():
+                return False
+            raise
+        return True
 
 
 async def answer_tap(bot: Bot, callback_id: str, text: str | None = None) -> bool:
@@ -138,6 +185,12 @@ def _seam(window: str) -> int:
         if ends:
             return max(ends)
     return len(window)
+
+
+def _id_of(sent: Any) -> str:
+    if not isinstance(sent, dict) or "message_id" not in sent:
+        raise DeliveryUnknown("the answer names no message → check TELEGRAM_API_BASE")
+    return str(sent["message_id"])
 
 
 def _message_id(body: Mapping[str, Any]) -> int:
