@@ -1,6 +1,7 @@
 """Replies in, end to end and durable: a tap → polled → inbox → core → verdict and next question committed.
 
-Meanwhile the same process answers the taps, replaces the keyboards and sends the next questions, as it does in life.
+Meanwhile the same process answers the taps, and sends the next questions within its send budget, as it does in life: in
+the storm thirty a second, which Telegram gives for nothing; at the even rate without limit, for who waits is measured.
 Two questions are asked: how many a second, when everybody answers at once; and how long one waits, from the tap to the
 next question, while so many a second answer.
 """
@@ -18,12 +19,15 @@ from bench import fair, naive
 from bench.contender import Contender, Values, run
 from bench.figures import Measurement, Runner, alternate, ratio
 from bench.server import FIRST_CHAT, QUESTION, ServerProcess
-from bench.shop import ASKED, TAP, Looker, ask, running_shop, tidy
+from bench.shop import ASKED, TAP, Looker, ask, open_shop, running_shop, tidy
 from bench.watching import Stopwatch, counted, window
 from bench.world import TAP_SECONDS, Builder, World
 
 VERDICTS = "SELECT coalesce(max(id), 0) FROM verdicts"
 GROUP = 100
+PER_SECOND = 30
+"""How many messages a second Telegram takes from a bot for nothing."""
+
 _PATIENCE = 60
 """Seconds in which the first must be done."""
 
@@ -77,7 +81,7 @@ def _alone(function: str, seconds: float, **given: Any) -> Runner:
 
 async def _ours(world: World, _: int) -> Values:
     first, number = world.take_asked()
-    contender = await Contender.start("bench.replies:ours", **_given(world, number))
+    contender = await Contender.start("bench.replies:ours", **_given(world, number), per_second=PER_SECOND)
     try:
         await contender.heard()
         await world.server.ask("reset")
@@ -160,7 +164,9 @@ async def _even(world: World) -> Measurement:
 
 async def _ours_even(world: World, seconds: float, _: int) -> Values:
     first, number = world.take_asked(int(world.sizes.taps_per_second * seconds))
-    contender = await Contender.start("bench.replies:ours", **{**_given(world, number), "seconds": seconds})
+    contender = await Contender.start(
+        "bench.replies:ours", **{**_given(world, number), "seconds": seconds}, per_second=1_000_000
+    )
     try:
         await contender.heard()
         values = await _answers(world, contender, first, number, TAP)
@@ -208,10 +214,16 @@ async def _answers(world: World, contender: Contender, first: int, number: int, 
 # Contenders, each in a process of its own ---------------------------------------------------------------------------
 
 
-async def ours(file: str, telegram: str, slack: str, number: int, seconds: float) -> Values:
-    """Run the program; when told to, count for `seconds` what it commits. It stays open until it is told to end."""
+async def ours(
+    file: str, telegram: str, slack: str, number: int, seconds: float, per_second: float
+) -> Values:
+    """Run the program; when told to, count for `seconds` what it commits. It stays open until it is told to end.
+
+    It sends at most so many messages `per_second` meanwhile.
+    """
     verdicts = Looker(file, VERDICTS)
-    async with running_shop(f"sqlite:///{Path(file)}", telegram, slack, ASKED) as _:
+    shop = open_shop(messages_per_second=per_second)
+    async with running_shop(f"sqlite:///{Path(file)}", telegram, slack, ASKED, shop=shop) as _:
         return await _as_told(verdicts.count, seconds, number)
 
 

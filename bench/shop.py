@@ -59,7 +59,7 @@ FIRST_MESSAGE = 7_000_000_000
 
 def open_shop(**changes: Any) -> Shop:
     """Give the shipped example shop with a send budget that nothing here reaches: the program is measured, not it."""
-    return replace(default_shop(), messages_per_second=1_000_000, per_chat_per_second=1_000_000, **changes)
+    return replace(default_shop(), **{"messages_per_second": 1_000_000, "per_chat_per_second": 1_000_000, **changes})
 
 
 def order_event(number: int | str, kind: str = "order.delivered", at: datetime = DELIVERED) -> dict[str, Any]:
@@ -321,11 +321,11 @@ def settings_for(url: str, telegram: str, slack: str) -> Settings:
 
 @asynccontextmanager
 async def running_shop(
-    url: str, telegram: str, slack: str, begin: datetime = ASKED - timedelta(minutes=1)
+    url: str, telegram: str, slack: str, begin: datetime = ASKED - timedelta(minutes=1), shop: Shop | None = None
 ) -> AsyncIterator[tuple[Service, MovableClock]]:
     """Run the whole program, as `aftersale run` does, between these servers; its clock stands at `begin`."""
     clock = MovableClock(begin)
-    async with open_service(settings_for(url, telegram, slack), clock=clock, shop=open_shop()) as service:
+    async with open_service(settings_for(url, telegram, slack), clock=clock, shop=shop or open_shop()) as service:
         await ready(service)
         settle_memory()
         await asyncio.sleep(0.2)

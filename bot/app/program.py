@@ -25,8 +25,8 @@ from storage.database import SqlDatabase, is_passing
 
 _log = structlog.get_logger("aftersale.app")
 
-BATCH = 100
-"""How many rows of the inbox, or moments, one transaction takes."""
+BATCH = 200
+"""How many rows of the inbox, or moments, one transaction takes: about a tenth of a second."""
 
 
 BATCHES_A_TICK = 20
