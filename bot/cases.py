@@ -211,9 +211,7 @@ def staff(
 
     No action leads to ``confirmed``: only the customer's own answer does (rule 1).
     """
-    sale_id = uow.sale_of_case(action.case_id)
-    uow.read_ahead(sales=[sale_id] if sale_id else [])
-    case = uow.case(action.case_id)
+    case = _after_its_customer(uow, action.case_id)
     if case is None:
         return f"there is no case {action.case_id}"
     match action:
@@ -230,6 +228,13 @@ def staff(
                 return f"there is no team {action.team}"
             happen(uow, house, case, HandedOver(action.by, action.team, action.reason), now)
     return None
+
+
+def _after_its_customer(uow: UnitOfWork, case_id: str) -> Case | None:
+    """Give a case, its customer locked before it: in one order everywhere, so that no two wait for one another."""
+    sale_id = uow.sale_of_case(case_id)
+    uow.read_ahead(sales=[sale_id] if sale_id else [])
+    return uow.case(case_id)
 
 
 def tell(uow: UnitOfWork, house: House, case: Case, text: str, media: Sequence[Media], now: datetime) -> None:
@@ -346,7 +351,7 @@ def compose(uow: UnitOfWork, house: House, case_id: str, name: str, text: str) -
     Raises:
         NotFound: there is no such case.
     """
-    case = uow.case(case_id)
+    case = _after_its_customer(uow, case_id)
     if case is None:
         raise NotFound(f"there is no case {case_id}")
     customer = uow.customer(case.customer_id) or Customer(case.customer_id)
@@ -356,7 +361,7 @@ def compose(uow: UnitOfWork, house: House, case_id: str, name: str, text: str) -
 
 def customer_of(uow: UnitOfWork, house: House, case_id: str) -> tuple[str, str] | None:
     """Give name and language of the customer of a case, for the forms of staff."""
-    case = uow.case(case_id)
+    case = _after_its_customer(uow, case_id)
     customer = uow.customer(case.customer_id) if case else None
     if customer is None:
         return None

@@ -131,6 +131,7 @@ def recover(
     `own` are the messages that we ourselves still have in hand: what becomes of them is ours to say.
     """
     left = [each for each in uow.expired_leases(expired_by) if each.id not in own]
+    _read_ahead(uow, left)
     for message in left:
         died = Outcome(message, error=DeliveryUnknown("the program stopped while it was being sent"))
         mark_safely(uow, house, died, now)

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any, TypeAlias
 
 from bot.adapters.sandbox.telegram import Arrival
@@ -158,9 +158,12 @@ def order_kept(book: Book) -> Iterator[str]:
         ):
             by_chat[row["body"]["chat_id"]].append(row)
     for chat_id, rows in by_chat.items():
-        # What several programs say at the same time has no order but that of their clocks.
-        for before, after in pairwise(sorted(rows, key=lambda row: (row["created_at"], row["id"]))):
-            if arrived[before["id"]][0].message_id > arrived[after["id"]][0].message_id:
+        for before, after in combinations(rows, 2):
+            # What two programs say at the same time has no order: their transactions and their clocks cross.
+            if (
+                before["created_at"] <= after["created_at"]
+                and arrived[before["id"]][0].message_id > arrived[after["id"]][0].message_id
+            ):
                 yield f"in chat {chat_id} {_named(after)} overtook {_named(before)}"
 
 

@@ -42,13 +42,17 @@ class Played:
 
 @dataclass
 class Faults:
-    """One bag of faults, and what came of drawing from it. `part`: which share of the bag, of how many."""
+    """One bag of faults, and what came of drawing from it.
+
+    `part`: which share of the bag, of how many. `stir` has people do something, so that an armed seam is soon passed.
+    """
 
     world: World
     bag: Mapping[str, Play]
     dice: random.Random
     part: tuple[int, int] = (0, 1)
     note: Callable[[str], None] = lambda _: None
+    stir: Callable[[], Awaitable[None]] | None = None
     played: list[Played] = field(default_factory=list)
     counted: Counter[str] = field(default_factory=Counter)
 
@@ -327,6 +331,8 @@ def _kill_at(seam: str) -> Play:
             world.clock.advance(LEASE_OVER)
         elif seam.startswith("moments"):
             world.clock.advance(timedelta(hours=faults.dice.randint(2, 30)))
+        if faults.stir is not None:
+            await faults.stir()
         await world.tick(HIT_WITHIN)
         hit = await world.becomes(lambda: world.killed_at[seam] > before, HIT_WITHIN)
         world.disarm(seam)

@@ -294,6 +294,12 @@ class Clerk:
             with suppress(CannotDo, LookupError):
                 await self.person.type_in_thread(card, "only among us")
 
+    async def stirs(self) -> None:
+        """Press a button of any card."""
+        if cards := list(self.cards()):
+            card, _ = self._dice.choice(cards)
+            await self._tries(lambda: self._presses(card, "Claim"))
+
     async def _tries(self, act: Callable[[], Awaitable[bool]]) -> bool:
         """Do something in Slack; what could not be done is tried a second time, as people do."""
         for _ in range(2):
@@ -389,6 +395,15 @@ class Load:
             with suppress(DBAPIError, ConfigurationError):
                 return await asyncio.to_thread(make_links, self.world, sales, self._dice)
             await asyncio.sleep(0.2)
+
+    async def stirs(self) -> None:
+        """Have somebody do something now, so that every step of the program is taken soon."""
+        if not self.buyers:
+            return
+        for buyer in self._dice.sample(self.buyers, min(3, len(self.buyers))):
+            await buyer.phone.send("/help")
+        await self._dice.choice(self.buyers).writes("stirred up")
+        self._at_work.append(asyncio.create_task(self._dice.choice(self.clerks).stirs()))
 
     def failed(self) -> list[BaseException]:
         """Give what ended anybody's life too early: a mistake of the campaign's own."""

@@ -80,7 +80,7 @@ async def campaign(
         try:
             await load.begin()
             weather = Faults(made, weather_of(made), dice(seed, "weather"), part=part, note=note)
-            blows = Faults(made, blows_for(made), dice(seed, "blows"), part=part, note=note)
+            blows = Faults(made, blows_for(made), dice(seed, "blows"), part=part, note=note, stir=load.stirs)
             time = asyncio.create_task(_time_goes_on(made, load, dice(seed, "time"), buyers, blows.played, calm=calm))
             if calm:
                 await asyncio.sleep(seconds)

@@ -1,7 +1,10 @@
 """What outside things may do to the program, and what it may do to itself: nothing is lost, no question is doubled."""
 
 import asyncio
-from collections.abc import Iterator
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -11,9 +14,13 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, text
 
+from bot import cases
 from bot.adapters.slack.translate import incoming
 from bot.app.service import open_service
+from bot.dispatch.claiming import claim
+from bot.dispatch.marking import recover
 from bot.ports.records import Incoming, Outgoing
+from bot.ports.store import UnitOfWork
 from storage.database import SqlDatabase, open_database, parse_url
 from tests.databases import SqliteTemplate
 from tests.system.stage import FAST, becomes, order, questions_to, said_to, shipped_flows, stage
@@ -212,6 +219,73 @@ async def test_a_repeated_update_envelope_and_event_have_one_effect(database_url
         row = Incoming("shop", event["id"], "sale:1001", event, play.clock.now())
         assert await play.program.commit([row]) == [False]
         assert case.id == (await play.case()).id
+
+
+# Several at once ---------------------------------------------------------------------------------------------------------
+
+
+async def without_waiting_in_a_circle(url: str, customers: list[str], works: Callable[[UnitOfWork], object]) -> None:
+    """Let one program take customers one after the other, as everybody does, while another works: neither is undone.
+
+    Where they wait for one another the database ends one of them, and its work is done a second time.
+    """
+    has_first, times = threading.Event(), Counter[str]()
+
+    def hears(uow: UnitOfWork) -> None:
+        times["hears"] += 1
+        uow.read_ahead(customers=customers[:1])
+        has_first.set()
+        time.sleep(0.5)  # The other one has begun, and stands where it stands.
+        uow.read_ahead(customers=customers[1:], sales=["1001"])
+
+    def counted(uow: UnitOfWork) -> None:
+        times["works"] += 1
+        works(uow)
+
+    with opened(url) as first, opened(url) as second:
+        hearing = asyncio.create_task(first.run(hears))
+        await asyncio.to_thread(has_first.wait, 10)
+        await second.run(counted)
+        await hearing
+    assert times == {"hears": 1, "works": 1}
+
+
+@pytest.mark.parametrize("what", ["a card is claimed", "a form opens", "a reply is previewed"])
+async def test_who_works_on_a_case_takes_its_customer_first(postgresql_url: str, what: str) -> None:
+    """As everybody does who hears the customer; otherwise two would wait for one another until the database ends one."""
+    async with stage(postgresql_url) as play:
+        await play.happens(order("order.placed"))
+        freja = await play.link()
+        await play.slack.go_offline()
+        await play.write(freja, "The bottle is broken")
+        case, house, at = (await play.case()).id, play.program.house, play.clock.now() + timedelta(hours=1)
+    works: dict[str, Callable[[UnitOfWork], object]] = {
+        "a card is claimed": lambda uow: claim(uow, house, "slack", at, 10),
+        "a form opens": lambda uow: cases.customer_of(uow, house, case),
+        "a reply is previewed": lambda uow: cases.compose(uow, house, case, "Anna", "Sorry!"),
+    }
+    await without_waiting_in_a_circle(postgresql_url, ["c-7"], works[what])
+
+
+async def test_what_the_dead_left_is_settled_in_the_order_in_which_everybody_takes_customers(
+    postgresql_url: str,
+) -> None:
+    """Whatever the order in which their messages were claimed."""
+    async with stage(postgresql_url) as play:
+        await play.happens(order("order.placed", "1002", customer="c-8", name="Bob"), order("order.placed"))
+        await play.link("1002", name="Bob")
+        await play.link()
+        earlier = play.clock.now() - timedelta(hours=2)
+        await play.happens(order("order.delivered", "1002", customer="c-8", name="Bob", at=earlier))
+        await play.happens(order("order.delivered"))
+        await play.telegram.go_offline()
+        await play.pass_time(timedelta(days=2))
+        house, at = play.program.house, play.clock.now() + timedelta(hours=1)
+    with opened(postgresql_url) as database:
+        ready, _ = database.run_now(lambda uow: claim(uow, house, "telegram", at, 10))
+    assert [each.customer_id for each in ready] == ["c-8", "c-7"]
+    later = at + timedelta(hours=1)
+    await without_waiting_in_a_circle(postgresql_url, ["c-7", "c-8"], lambda uow: recover(uow, house, later, later))
 
 
 # Slack and Telegram fail ---------------------------------------------------------------------------------------------
