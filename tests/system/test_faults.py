@@ -278,8 +278,10 @@ async def test_what_the_dead_left_is_settled_in_the_order_in_which_everybody_tak
         earlier = play.clock.now() - timedelta(hours=2)
         await play.happens(order("order.delivered", "1002", customer="c-8", name="Bob", at=earlier))
         await play.happens(order("order.delivered"))
+        await play.pass_time(timedelta(days=1, hours=21))
         await play.telegram.go_offline()
-        await play.pass_time(timedelta(days=2))
+        play.clock.advance(timedelta(hours=4))
+        await play.rest()
         house, at = play.program.house, play.clock.now() + timedelta(hours=1)
     with opened(postgresql_url) as database:
         ready, _ = database.run_now(lambda uow: claim(uow, house, "telegram", at, 10))
