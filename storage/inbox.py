@@ -10,15 +10,20 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from bot.ports.records import InboxSource, Incoming
 from storage.mapping import incoming_from, incoming_values
+from storage.packing import keyed
 from storage.statements import INBOX_LANES, LOOK_AHEAD, Statements, is_any, sought_among
 from storage.tables import metadata
 
 _INBOX = metadata.tables["inbox"]
 _NEW = is_any(_INBOX.c.state, "new")
-_SETTLE = (
-    update(_INBOX)
-    .where(_INBOX.c.id == bindparam("this"))
-    .values(state=bindparam("state"), error=bindparam("error"), attempts=_INBOX.c.attempts + bindparam("failures"))
+_SETTLE = keyed(
+    _INBOX.c.id,
+    "this",
+    lambda these: (
+        update(_INBOX)
+        .where(these)
+        .values(state=bindparam("state"), error=bindparam("error"), attempts=_INBOX.c.attempts + bindparam("failures"))
+    ),
 )
 
 

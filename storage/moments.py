@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.ports.records import Moment
 from storage.mapping import moment_from, moment_values
+from storage.packing import keyed
 from storage.statements import Statements, is_any, sought
 from storage.tables import metadata
 
@@ -44,36 +45,35 @@ _PLAN = {"sqlite": _planning(sqlite.insert(_MOMENTS)), "postgresql": _planning(p
 
 
 # Both are found by their sale, and a statement for many rows can have no words written into it (`is_any`).
-_HELD_MOMENT = (_MOMENTS.c.sale_id == bindparam("of_sale")) & (_MOMENTS.c.state == "held")
 _AT = bindparam("at", type_=_MOMENTS.c.due_at.type)
-_RELEASE_MOMENTS = (
-    update(_MOMENTS)
-    .where(_HELD_MOMENT)
-    .values(
-        state="planned",
-        reason=None,
-        due_at=case(
-            (_MOMENTS.c.due_at < bindparam("at", type_=_MOMENTS.c.due_at.type), bindparam("at")),
-            else_=_MOMENTS.c.due_at,
-        ),
-    )
+_NOT_PAST = case((_MOMENTS.c.due_at < _AT, _AT), else_=_MOMENTS.c.due_at)
+_RELEASE_MOMENTS = keyed(
+    _MOMENTS.c.sale_id,
+    "of_sale",
+    lambda theirs: (
+        update(_MOMENTS)
+        .where(theirs, _MOMENTS.c.state == "held")
+        .values(state="planned", reason=None, due_at=_NOT_PAST)
+    ),
 )
-_RELEASE_MESSAGES = (
-    update(_OUTBOX)
-    .where((_OUTBOX.c.sale_id == bindparam("of_sale")) & (_OUTBOX.c.state == "held"))
-    .values(state="waiting", reason=None)
+_RELEASE_MESSAGES = keyed(
+    _OUTBOX.c.sale_id,
+    "of_sale",
+    lambda theirs: update(_OUTBOX).where(theirs, _OUTBOX.c.state == "held").values(state="waiting", reason=None),
 )
 
 
 @cache
 def _drop(named: tuple[str, ...], kinds: tuple[str, ...] | None) -> Update:
     """Give the statement that drops what is open of whom the parameters in `named` (``of_`` and a column) name."""
-    drop = update(_MOMENTS).where(or_(_MOMENTS.c.state == "planned", _MOMENTS.c.state == "held"))
-    for name in named:
-        drop = drop.where(_MOMENTS.c[name.removeprefix("of_")] == bindparam(name))
+    open_ones = update(_MOMENTS).where(or_(_MOMENTS.c.state == "planned", _MOMENTS.c.state == "held"))
     if kinds is not None:
-        drop = drop.where(or_(false(), *(_MOMENTS.c.kind == kind for kind in kinds)))
-    return drop.values(state="dropped", reason=bindparam("why"))
+        open_ones = open_ones.where(or_(false(), *(_MOMENTS.c.kind == kind for kind in kinds)))
+    drop = open_ones.values(state="dropped", reason=bindparam("why"))
+    first, *others = named
+    for name in others:
+        drop = drop.where(_MOMENTS.c[name.removeprefix("of_")] == bindparam(name))
+    return keyed(_MOMENTS.c[first.removeprefix("of_")], first, drop.where)
 
 
 class MomentStatements(Statements):

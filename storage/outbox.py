@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, or_
 
 from bot.ports.records import Outgoing
 from storage.mapping import outgoing_from, outgoing_values
+from storage.packing import keyed
 from storage.statements import LOOK_AHEAD, OUTBOX_LANES, Statements, is_any, sought, sought_among
 from storage.tables import metadata
 
@@ -51,10 +52,14 @@ _ASKS_OF_AMONG = (
     .where(or_(_OUTBOX.c.kind == "question", _OUTBOX.c.kind == "reminder"))
     .order_by(_OUTBOX.c.id)
 )
-_DROP = (
-    update(_OUTBOX)
-    .where((_OUTBOX.c.id == bindparam("this")) & or_(_OUTBOX.c.state == "waiting", _OUTBOX.c.state == "held"))
-    .values(state="dropped", reason=bindparam("why"))
+_DROP = keyed(
+    _OUTBOX.c.id,
+    "this",
+    lambda these: (
+        update(_OUTBOX)
+        .where(these, or_(_OUTBOX.c.state == "waiting", _OUTBOX.c.state == "held"))
+        .values(state="dropped", reason=bindparam("why"))
+    ),
 )
 _NEXT_GOES_AT = select(func.min(_OUTBOX.c.not_before)).where(
     _WAITING,

@@ -14,12 +14,14 @@ from typing import Any, cast
 
 from sqlalchemy import (
     JSON,
+    Column,
     ColumnElement,
     Connection,
     Executable,
     Select,
     Table,
     TableValuedAlias,
+    Update,
     bindparam,
     func,
     select,
@@ -50,15 +52,47 @@ def names_given() -> Select[Any]:
     return select(rows_given().c.value)
 
 
+_FOR_MANY: dict[Executable, tuple[str, Executable]] = {}
+"""Of statements made by `keyed`: the name of the key, and the same statement for many keys."""
+
+
+def keyed(column: Column[Any], name: str, build: Callable[[ColumnElement[bool]], Update]) -> Update:
+    """Give the change that `build` makes of rows whose `column` is the parameter `name`.
+
+    What is to be changed alike in many such rows then goes to SQLite in one step.
+    """
+    statement = build(column == bindparam(name))
+    _FOR_MANY[statement] = name, build(column.in_(names_given()))
+    return statement
+
+
 def execute(connection: Connection, statement: Executable, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Execute a statement for each of `rows`, which have the same columns; inserts into SQLite in one step."""
-    if len(rows) >= WORTH_IT and connection.dialect.name == "sqlite" and isinstance(statement, sqlite.Insert):
-        columns = tuple(rows[0])
-        text = pack(rows, cast("Table", statement.table), columns)
-        connection.execute(_insert_packed(statement, columns), {ROWS: text})
-        return
+    """Execute a statement for each of `rows`, which have the same columns; on SQLite in one step where that can be."""
+    if len(rows) >= WORTH_IT and connection.dialect.name == "sqlite":
+        if isinstance(statement, sqlite.Insert):
+            columns = tuple(rows[0])
+            text = pack(rows, cast("Table", statement.table), columns)
+            connection.execute(_insert_packed(statement, columns), {ROWS: text})
+            return
+        if statement in _FOR_MANY and _executed_alike(connection, *_FOR_MANY[statement], rows):
+            return
     # One row is not sent as a list: only then the driver may prepare the statement and keep it.
     connection.execute(statement, list(rows) if len(rows) > 1 else rows[0])
+
+
+def _executed_alike(
+    connection: Connection, name: str, statement: Executable, rows: Sequence[Mapping[str, Any]]
+) -> bool:
+    """Change rows that are to be changed alike together; false, and nothing done, where too few are."""
+    alike: dict[tuple[Any, ...], list[Any]] = {}
+    others = [column for column in rows[0] if column != name]
+    for row in rows:
+        alike.setdefault(tuple(row[column] for column in others), []).append(row[name])
+    if len(alike) > len(rows) // WORTH_IT or len({row[name] for row in rows}) < len(rows):
+        return False
+    for values, keys in alike.items():
+        connection.execute(statement, {**dict(zip(others, values, strict=True)), ROWS: pack_plain(keys)})
+    return True
 
 
 @cache

@@ -12,7 +12,7 @@ from storage.database import SqlDatabase, open_database
 from storage.mapping import log_values, outgoing_values
 from storage.packing import WORTH_IT, execute
 from storage.tables import metadata
-from tests.contract.test_store import NOW, outgoing
+from tests.contract.test_store import NOW, counting, incoming, outgoing
 from tests.databases import SqliteTemplate
 
 LOG, OUTBOX = metadata.tables["log"], metadata.tables["outbox"]
@@ -90,3 +90,24 @@ def test_what_no_database_can_store_is_refused_as_ever(file: SqlDatabase) -> Non
     with pytest.raises(UnicodeEncodeError):
         file.run_now(lambda unit: execute(unit._connection, sqlite.insert(LOG), [log_values(each) for each in spoiled]))
     assert file.run_now(lambda unit: unit.story_of("s-1")) == []
+
+
+def test_what_is_changed_alike_is_changed_together_and_the_rest_one_by_one(file: SqlDatabase) -> None:
+    """Proves that many rows end as they would have one by one: alike, unlike, and one row twice."""
+    names = [f"in-{number}" for number in range(MANY)]
+    file.run_now(lambda unit: unit.receive([incoming(name) for name in names]))
+
+    def settle(outcomes: list[tuple[int, str, str | None]]) -> list[str]:
+        asked: list[str] = []
+        with counting(file, asked):
+            file.run_now(lambda unit: [unit.settle_incoming(*each) for each in outcomes])
+        return [each for each in asked if each.startswith("UPDATE")]
+
+    (alike,) = settle([(number, "done", None) for number in range(1, MANY + 1)])
+    assert "json_each" in alike
+    assert [each.state for each in file.run_now(lambda unit: unit.inbox(["done"], 99))] == ["done"] * MANY
+    settle([(number, "failed", f"reason {number}") for number in range(1, MANY + 1)])
+    found = file.run_now(lambda unit: unit.inbox(["failed"], 99))
+    assert [each.error for each in found] == [f"reason {number}" for number in range(1, MANY + 1)]
+    settle([*((number, "ignored", None) for number in range(1, MANY + 1)), (1, "done", None)])
+    assert [each.id for each in file.run_now(lambda unit: unit.inbox(["done"], 99))] == [1]
