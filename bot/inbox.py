@@ -184,7 +184,8 @@ def _ask_consent(
     context = context_for(house, customer, sale)
     buttons = [(phrase(house, customer, name, context), f"c:{name.removeprefix('consent_')}") for name in _ANSWERS]
     text = phrase(house, customer, question, context)
-    write_to(uow, house, customer, kind="system", text=text, now=now, buttons=buttons)
+    # An answer to Start, and a question: so it goes out at most once, as all that the bot asks.
+    write_to(uow, house, customer, kind="answer", text=text, now=now, buttons=buttons)
 
 
 _ANSWERS = ("consent_all", "consent_service", "consent_none")

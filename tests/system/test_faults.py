@@ -359,6 +359,20 @@ async def test_a_question_whose_answer_was_lost_is_not_asked_again(database_url:
         assert freja.last.text.startswith("Just a friendly reminder:")
 
 
+async def test_the_question_for_consent_is_asked_once_as_well(sqlite_url: str) -> None:
+    """Telegram took it and the line broke: whoever pressed Start is not asked twice what the bot may write about."""
+    async with stage(sqlite_url) as play:
+        await play.happens(order("order.placed"))
+        freja = play.telegram.customer(first_name="Freja")
+        play.telegram.drop_reply_next("sendMessage")
+        await freja.start(await play.make_link())
+        await play.rest()
+        await play.pass_time(timedelta(hours=1))
+        assert len(questions_to(freja, "I am the bot of")) == 1
+        await play.tap(freja, freja.buttons[0])
+        assert await play.read(lambda uow: uow.customer("c-7").consents) == {"service": True, "result": True}
+
+
 async def test_a_persons_reply_whose_answer_was_lost_is_repeated_and_says_so(sqlite_url: str) -> None:
     """A person's words must arrive: they are sent once more, marked, and the thread tells staff."""
     async with stage(sqlite_url) as play:
