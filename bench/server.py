@@ -87,19 +87,18 @@ def _json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-_MESSAGE = _json(
-    {
-        "ok": True,
-        "result": {
-            "message_id": -1,
-            "from": _BOT,
-            "chat": {"id": -2, "first_name": "Freja", "type": "private"},
-            "date": 1_795_600_000,
-            "text": QUESTION,
-            "reply_markup": {"inline_keyboard": _BUTTONS},
-        },
+def _question(message_id: int, chat_id: int) -> dict[str, Any]:
+    return {
+        "message_id": message_id,
+        "from": _BOT,
+        "chat": {"id": chat_id, "first_name": "Freja", "type": "private"},
+        "date": 1_795_600_000,
+        "text": QUESTION,
+        "reply_markup": {"inline_keyboard": _BUTTONS},
     }
-)
+
+
+_MESSAGE = _json({"ok": True, "result": _question(-1, -2)})
 _BEFORE_ID, _, _rest = _MESSAGE.partition("-1")
 _BEFORE_CHAT, _, _AFTER_CHAT = _rest.partition("-2")
 
@@ -109,14 +108,7 @@ _TAP = _json(
         "callback_query": {
             "id": "-2",
             "from": {"id": -3, "is_bot": False, "first_name": "Freja", "language_code": "en"},
-            "message": {
-                "message_id": -4,
-                "from": _BOT,
-                "chat": {"id": -5, "first_name": "Freja", "type": "private"},
-                "date": 1_795_600_000,
-                "text": QUESTION,
-                "reply_markup": {"inline_keyboard": _BUTTONS},
-            },
+            "message": _question(-4, -5),
             "chat_instance": "-6",
             "data": "-7",
         },

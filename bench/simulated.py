@@ -1,10 +1,5 @@
-"""What sixty simulated days of one flow cost, all guards included: ``python -m bench.simulated``.
+"""The story of sixty simulated days of one flow, all guards included, as `aftersale flows test` plays a test."""
 
-Measured after imports and with the database in memory open, as `aftersale flows test` runs its second test: the first
-one also pays for making the tables and for what SQLAlchemy compiles once.
-"""
-
-import time
 from datetime import UTC, datetime, timedelta
 
 from bot.adapters.flow_files import FlowFiles
@@ -13,7 +8,6 @@ from bot.trials.parse import DEFAULT_SALE
 from bot.trials.simulation import Given, Simulation
 
 DAYS = timedelta(days=60)
-ROUNDS = 40
 START = datetime(2026, 11, 20, 19, 50, tzinfo=UTC)
 """Ten minutes to nine in the evening in Copenhagen: some questions become due by day, some at night."""
 
@@ -33,26 +27,3 @@ def sixty_days(flows: FlowFiles) -> Simulation:
     played.replies("We send you another one today.")
     played.go(START + DAYS)
     return played
-
-
-def measure() -> list[float]:
-    """Give the milliseconds of each round, by the process' own time, sorted."""
-    flows = FlowFiles()
-    flows.load()
-    sixty_days(flows)
-    took = []
-    for _ in range(ROUNDS):
-        begun = time.process_time()
-        sixty_days(flows)
-        took.append((time.process_time() - begun) * 1000)
-    return sorted(took)
-
-
-def main() -> None:
-    """Print the best and the middle round."""
-    took = measure()
-    print(f"60 simulated days of one flow: best {took[0]:.0f} ms, median {took[len(took) // 2]:.0f} ms of CPU")
-
-
-if __name__ == "__main__":
-    main()

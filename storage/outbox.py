@@ -1,16 +1,16 @@
 """The outbox: messages on their way, who is sending them, and what became of them, within a transaction."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, exists, func, or_, select, update
 
-from bot.ports.records import Outgoing
+from bot.ports.records import CHANNELS, Outgoing
 from storage.mapping import outgoing_from, outgoing_values
 from storage.packing import keyed
-from storage.statements import LOOK_AHEAD, OUTBOX_LANES, Statements, is_any, sought, sought_among
+from storage.statements import Statements, is_any, sought, sought_among
 from storage.tables import metadata
 
 _OUTBOX = metadata.tables["outbox"]
@@ -38,8 +38,6 @@ _BEHIND_A_REPEAT = and_(
 MAY_GO: ColumnElement[bool] = and_(_WAITING, ~_BEING_SENT, ~_NOT_FIRST_OF_CASE, ~_BEHIND_A_REPEAT)
 """It waits, and nothing of its lane is on its way; in the lane of a case nothing earlier waits, and what is said to a
 customer does not overtake what was said before and has to be tried again."""
-
-_CHANNELS = ("telegram", "slack")
 
 _MESSAGE = sought(_OUTBOX.c.id)
 _MESSAGES_OF = sought(_OUTBOX.c.sale_id).order_by(_OUTBOX.c.id)
@@ -70,6 +68,15 @@ _NEXT_GOES_AT = select(func.min(_OUTBOX.c.not_before)).where(
 )
 
 
+def waiting_priorities(connection: Connection, channels: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """Give channel and priority of what waits; one seek in the index for each."""
+    for channel in channels:
+        priority = -1
+        while (least := connection.execute(_NEXT_PRIORITY, {"one": channel, "above": priority}).scalar()) is not None:
+            yield channel, least
+            priority = least
+
+
 def _ordered(query: Select[Any]) -> Select[Any]:
     return query.order_by(_OUTBOX.c.priority, _OUTBOX.c.not_before, _OUTBOX.c.id)
 
@@ -84,23 +91,7 @@ class OutboxStatements(Statements):
         if message.kind in ("question", "reminder"):
             self._known.asks_of.pop(message.sale_id or "", None)
 
-    def due_outgoing(self, now: datetime, limit: int, channel: str | None = None) -> list[Outgoing]:
-        """Give messages that wait and may go now, by priority and age, for this process to claim.
-
-        With `channel`, only those for it.
-
-        While one message of a lane is being sent, the others of that lane are not given. In a ``case:`` lane only the
-        first unsettled message is given, so that a thread keeps its order. On PostgreSQL the lanes are locked until the
-        transaction ends, and those that others hold are left out.
-        """
-        looked_at = self.due_lanes(now, limit * LOOK_AHEAD if self._has_row_locks else limit, channel)
-        own = self._own_lanes([lane for _, lane in looked_at], OUTBOX_LANES, enough=limit)
-        ids = [message_id for message_id, lane in looked_at if lane in own][:limit]
-        # Asked again now that the lanes are ours: their last holders may have claimed or settled some.
-        still = _ordered(select(_OUTBOX).where(_OUTBOX.c.id.in_(ids), MAY_GO))
-        return [outgoing_from(row) for row in self._all(still.with_for_update(of=_OUTBOX, skip_locked=True))]
-
-    def due_lanes(self, now: datetime, limit: int, channel: str | None) -> list[tuple[int, str]]:
+    def due_lanes(self, now: datetime, limit: int, channel: str) -> list[tuple[int, str]]:
         """Give id and lane of what may go now. One look per priority: each is a straight walk along the index."""
         due: list[tuple[int, str]] = []
         for one, priority in self.waiting_priorities(channel):
@@ -114,23 +105,9 @@ class OutboxStatements(Statements):
         return due
 
     def waiting_priorities(self, channel: str | None = None) -> list[tuple[str, int]]:
-        """Give channel and priority of what waits, smallest priority first; one seek in the index for each."""
-        found: list[tuple[str, int]] = []
-        for one in [channel] if channel else _CHANNELS:
-            priority = -1
-            while (
-                least := self._connection.execute(_NEXT_PRIORITY, {"one": one, "above": priority}).scalar()
-            ) is not None:
-                found.append((one, least))
-                priority = least
+        """Give channel and priority of what waits, smallest priority first."""
+        found = waiting_priorities(self._connection, [channel] if channel else CHANNELS)
         return sorted(found, key=lambda each: each[1])
-
-    def claim(self, ids: Sequence[int], lease_until: datetime) -> None:
-        """Mark messages as being sent by us until the lease ends; counts an attempt."""
-        claimed = update(_OUTBOX).where(_OUTBOX.c.id.in_(ids), _WAITING)
-        self._connection.execute(
-            claimed.values(state="sending", lease_until=lease_until, attempts=_OUTBOX.c.attempts + 1)
-        )
 
     def expired_leases(self, now: datetime) -> list[Outgoing]:
         """Give messages whose sender died between claim and mark; on PostgreSQL without those locked by others."""

@@ -4,7 +4,7 @@ Each is a few seeks in an index, or a walk that ends after a bounded number of r
 costs the same. Nothing here locks.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -24,10 +24,11 @@ from sqlalchemy import (
     text,
 )
 
-from bot.ports.records import InboxSource, Incoming, Outgoing
+from bot.ports.records import CHANNELS, InboxSource, Incoming, Outgoing
 from bot.ports.standing import CASE_AGES, CaseAge, Standing, TeamCases
 from storage.duties import DUTIES
 from storage.mapping import incoming_from, outgoing_from
+from storage.outbox import waiting_priorities
 from storage.statements import is_any
 from storage.tables import metadata
 
@@ -36,7 +37,6 @@ Queue: TypeAlias = Literal["inbox", "outbox"]
 COUNTED_UP_TO = 10_000
 """Where counting ends: whoever has so many waiting need not know how many exactly, and is told in a millisecond."""
 
-CHANNELS = ("telegram", "slack")
 TROUBLE = ("unknown", "failed", "held")
 """States of messages that wait for somebody, in the order of the index that holds them."""
 
@@ -96,9 +96,6 @@ _WAITING_OF = select(
     _number(select(_OUTBOX.c.id).where(_WAITS, _OUTBOX.c.not_before > bindparam("now"))).label("later"),
     select(func.min(_OUTBOX.c.not_before)).where(_WAITS).scalar_subquery().label("first"),
 )
-_NEXT_PRIORITY = select(func.min(_OUTBOX.c.priority)).where(
-    _WAITING, _OUTBOX.c.channel == bindparam("of_channel"), _OUTBOX.c.priority > bindparam("beyond")
-)
 _AWAITED = and_(_CASES.c.answered_at.is_(None), _CASES.c.status.in_(["open", "claimed", "call"]))
 _OPEN_CASES = (
     select(_CASES.c.team, _CASES.c.opened_at, and_(_AWAITED, _CASES.c.due_at < bindparam("now")).label("is_overdue"))
@@ -111,7 +108,7 @@ def standing(connection: Connection, now: datetime, up_to: int = COUNTED_UP_TO) 
     """Give how things stand; no number is counted beyond `up_to`."""
     due, later = dict.fromkeys(CHANNELS, 0), dict.fromkeys(CHANNELS, 0)
     oldest: dict[str, datetime] = {}
-    for channel, priority in _waiting_priorities(connection):
+    for channel, priority in waiting_priorities(connection, CHANNELS):
         asked = {"of_channel": channel, "of_priority": priority, "now": now, "up_to": up_to}
         waiting = connection.execute(_WAITING_OF, asked).one()
         due[channel] = min(due[channel] + waiting.due, up_to)
@@ -136,18 +133,6 @@ def standing(connection: Connection, now: datetime, up_to: int = COUNTED_UP_TO) 
         cases=_open_cases(connection, now, up_to),
         sales=found["sales"],
     )
-
-
-def _waiting_priorities(connection: Connection) -> Iterator[tuple[str, int]]:
-    """Give channel and priority of what waits; one seek in the index for each."""
-    for channel in CHANNELS:
-        priority = -1
-        while True:
-            asked = {"of_channel": channel, "beyond": priority}
-            priority = connection.execute(_NEXT_PRIORITY, asked).scalar_one()
-            if priority is None:
-                break
-            yield channel, priority
 
 
 def _open_cases(connection: Connection, now: datetime, up_to: int) -> dict[str, TeamCases]:
@@ -245,7 +230,7 @@ def _in_order(connection: Connection, query: Select[Any], state: str) -> Select[
 def _waiting(connection: Connection, limit: int) -> list[Outgoing]:
     """Give what waits, by when it may go: the first of each channel and priority, which are few, put in one order."""
     found: list[Outgoing] = []
-    for channel, priority in _waiting_priorities(connection):
+    for channel, priority in waiting_priorities(connection, CHANNELS):
         waits = select(_OUTBOX).where(_WAITING, _OUTBOX.c.channel == channel, _OUTBOX.c.priority == priority)
         query = waits.order_by(_OUTBOX.c.not_before, _OUTBOX.c.id).limit(limit)
         found += [outgoing_from(row) for row in connection.execute(query).mappings()]

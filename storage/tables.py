@@ -29,7 +29,7 @@ from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
 from bot.desk.states import CaseStatus
-from bot.ports.records import InboxSource, OutgoingState
+from bot.ports.records import CHANNELS, InboxSource, OutgoingState
 
 metadata = MetaData(
     naming_convention={
@@ -243,7 +243,7 @@ class OutgoingRow(Row, table=True):
     __tablename__ = "outbox"
     __table_args__: ClassVar[Any] = (
         _one_of("state", *get_args(OutgoingState)),
-        _one_of("channel", "telegram", "slack"),
+        _one_of("channel", *CHANNELS),
         # The priority leads, so that the future of one priority is never walked over to reach the next.
         Index("ix_outbox_due", "channel", "priority", "not_before", "id", **_where("state = 'waiting'")),
         Index("ix_outbox_lane", "lane", "id", **_where("state = 'waiting' OR state = 'sending'")),

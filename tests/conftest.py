@@ -33,6 +33,12 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 
 
 @pytest.fixture
+def sqlite_url(sqlite_template: SqliteTemplate, tmp_path: Path) -> str:
+    """The URL of a fresh, migrated SQLite file, for what no database makes a difference to."""
+    return sqlite_template.fresh(tmp_path)
+
+
+@pytest.fixture
 def postgresql_url(postgresql_template: PostgresqlTemplate) -> Iterator[str]:
     """The URL of a fresh, migrated PostgreSQL database, for what only several programs at once can show."""
     with postgresql_template.fresh() as url:

@@ -16,7 +16,7 @@ import pytest
 from psycopg import sql
 from sqlalchemy import make_url
 
-from storage.database import migrate
+from storage.database import SqlDatabase, migrate, open_database
 
 _TEMPLATE = "aftersale_template"
 
@@ -64,6 +64,16 @@ class PostgresqlTemplate:
     def _run(self, command: str, *names: str) -> None:
         with psycopg.connect(self._server, autocommit=True) as connection:
             connection.execute(sql.SQL(command).format(*(sql.Identifier(name) for name in names)))
+
+
+@contextmanager
+def opened(url: str) -> Iterator[SqlDatabase]:
+    """Open a database, beside whatever program uses it, while the block lasts."""
+    database = open_database(url)
+    try:
+        yield database
+    finally:
+        database.close()
 
 
 @contextmanager

@@ -15,12 +15,11 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from bot import __version__
-from bot.ports.records import InboxSource
+from bot.ports.records import CHANNELS, InboxSource
 from bot.ports.standing import Standing
 from bot.ports.watch import Attempt, Wait, Watch
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
-_CHANNELS = ("telegram", "slack")
 _Labels = TypeVar("_Labels", bound=tuple[str, ...])
 
 
@@ -129,10 +128,10 @@ def _queues(now: Standing) -> Iterator[GaugeMetricFamily]:
     inbox = {(source,): now.new_inbox.get(source, 0) for source in sources}
     yield _gauge("inbox_waiting", f"Things that wait to be handled{up_to}", inbox, "source")
     yield _gauge("inbox_failed", f"Things that could not be handled{up_to}", {(): now.failed_inbox})
-    lags = {(channel,): now.outbox_lag(channel).total_seconds() for channel in _CHANNELS}
+    lags = {(channel,): now.outbox_lag(channel).total_seconds() for channel in CHANNELS}
     yield _gauge("outbox_lag_seconds", "For how long the first message that is due might have gone", lags, "channel")
-    outbox = {(channel, "due"): now.due.get(channel, 0) for channel in _CHANNELS}
-    outbox |= {(channel, "later"): now.later.get(channel, 0) for channel in _CHANNELS}
+    outbox = {(channel, "due"): now.due.get(channel, 0) for channel in CHANNELS}
+    outbox |= {(channel, "later"): now.later.get(channel, 0) for channel in CHANNELS}
     yield _gauge("outbox_waiting", f"Messages that wait{up_to}", outbox, "channel", "when")
     states = {(state,): getattr(now, state) for state in ("sending", "unknown", "failed", "held")}
     yield _gauge("outbox_messages", f"Messages by what has become of them{up_to}", states, "state")

@@ -1,17 +1,17 @@
-"""The ways through a flow: out of each step, what leads on, after how long, and where to.
+"""The ways of a flow in the words of who looks at it: what has to happen for each, and after how long.
 
-What lives here: the one list of ways that pictures are drawn from and coverage is counted by. What must not: drawing,
-and playing. A step of a kind that is not named here still shows its ways, by the fields that every kind uses alike:
-`arms`, `otherwise`, `next`.
+What lives here: the list that pictures are drawn from and coverage is counted by, told of what `bot.flows.ways` says
+leads where. What must not: drawing, and playing.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from bot.durations import Duration
+from bot.flows import ways
 from bot.flows.engine import MAX_REMINDERS
-from bot.flows.model import END, Ask, Choice, End, Flow, Say, Texts, Trigger, Wait
+from bot.flows.model import Ask, Branch, Choice, Flow, Step, Texts, Trigger, Wait, Window
 
 WayKind: TypeAlias = Literal["start", "choice", "words", "silence", "remind", "pause", "event", "arm", "next"]
 
@@ -52,76 +52,65 @@ def ways_of_flow(flow: Flow) -> list[Way]:
     return [*starts, *(way for name, step in flow.steps.items() for way in ways_of_step(name, step))]
 
 
-def ways_of_step(name: str, step: object) -> Iterator[Way]:
+def ways_of_step(name: str, step: Step) -> Iterator[Way]:
     """Give the ways out of one step, whatever its kind."""
     match step:
         case Ask():
-            yield from _of_question(name, step)
-        case Say():
-            yield Way(name, "next", target=_target(step.next))
+            for each in ways.ways_of(step):
+                yield from _of_question(name, step, each)
         case Wait():
-            yield from _of_pause(name, step)
-        case End():
-            return
+            for each in ways.ways_of(step):
+                yield from _of_pause(name, step, each)
+        case Branch():
+            words = [*(arm.condition for arm in step.arms), "otherwise"]
+            for word, each in zip(words, ways.ways_of(step), strict=True):
+                yield Way(name, "arm", word, each.target)
         case _:
-            yield from _of_any_kind(name, step)
+            for each in ways.ways_of(step):
+                yield Way(name, "next", target=each.target)
 
 
-def _of_question(name: str, ask: Ask) -> Iterator[Way]:
-    again = bool(getattr(ask, "per_promise", False))  # asked once for each promise: an answer leads back here
-    onward = name if again else ask.next
-    for choice in ask.choices:
-        yield Way(name, "choice", choice.name, _target(choice.next or onward), label=choice.label)
-    if not ask.choices:
-        yield Way(name, "words", target=_target(onward))
-    if again:
-        yield Way(name, "next", "none left", _target(ask.next))
-    times = min(ask.remind.times, MAX_REMINDERS) if ask.remind else 0
-    for nth in range(1, times + 1):
-        yield Way(name, "remind", str(nth), name, str(ask.remind.after) if ask.remind else "")
-    yield Way(name, "silence", target=_target(ask.silence.next), after=str(ask.silence.after))
+def _of_question(name: str, ask: Ask, way: ways.Way) -> Iterator[Way]:
+    if way.choice is not None:
+        yield Way(name, "choice", way.choice.name, way.target, label=way.choice.label)
+    elif way.by == "words":
+        yield Way(name, "words", target=way.target)
+    elif way.by == "silence":
+        if ask.remind is not None:
+            for nth in range(1, min(ask.remind.times, MAX_REMINDERS) + 1):
+                yield Way(name, "remind", str(nth), name, str(ask.remind.after))
+        yield Way(name, "silence", target=way.target, after=str(ask.silence.after))
+    else:
+        yield Way(name, "next", "none left", way.target)
 
 
-def _of_pause(name: str, wait: Wait) -> Iterator[Way]:
-    events: Iterable[str] = getattr(wait, "events", ())
-    if not events:
-        yield Way(name, "pause", target=_target(wait.next), after=pause_length(wait))
-        if isinstance(getattr(wait, "moment", None), str):
-            yield Way(name, "arm", "there is no such moment", _target(getattr(wait, "otherwise", None)))
-        return
-    for event in events:
-        yield Way(name, "event", event, _target(wait.next))
-    yield Way(name, "pause", target=_target(getattr(wait, "otherwise", None)), after=pause_length(wait))
-
-
-def _of_any_kind(name: str, step: object) -> Iterator[Way]:
-    arms = tuple(getattr(step, "arms", ()))
-    for arm in arms:
-        yield Way(name, "arm", str(arm.condition), _target(arm.next))
-    if arms:
-        yield Way(name, "arm", "otherwise", _target(getattr(step, "otherwise", None)))
-        return
-    yield Way(name, "next", target=_target(getattr(step, "next", None)))
+def _of_pause(name: str, wait: Wait, way: ways.Way) -> Iterator[Way]:
+    """Give a pause's ways: waiting for an event, the time that runs out is the other way; else it is the way on."""
+    if way.by == ("otherwise" if wait.events else "next"):
+        yield Way(name, "pause", target=way.target, after=pause_length(wait))
+    elif wait.events:
+        for event in wait.events:
+            yield Way(name, "event", event, way.target)
+    else:
+        yield Way(name, "arm", "there is no such moment", way.target)
 
 
 def pause_length(wait: Wait) -> str:
     """Write how long a pause lasts: ``5d``, ``until 2026-12-24 09:00``, ``5d, then mon-fri 10:00-12:00``."""
-    moment: Any = getattr(wait, "moment", None)
-    since: Any = getattr(wait, "since", None)
     words = str(wait.after)
-    if moment is not None:
-        words = f"until {moment}"
-    elif since is not None:
-        words = f"{words} after {since}"
-    elif getattr(wait, "window", None) is not None and wait.after.is_zero():
+    if wait.moment is not None:
+        words = f"until {wait.moment}"
+    elif wait.since is not None:
+        words = f"{words} after {wait.since}"
+    elif wait.window is not None and wait.after.is_zero():
         words = ""
-    return ", ".join(each for each in (words, _window(getattr(wait, "window", None))) if each)
+    return ", ".join(each for each in (words, _window(wait.window)) if each)
 
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
-def _window(window: Any) -> str:
+def _window(window: Window | None) -> str:
     if window is None:
         return ""
     days = " ".join(_DAYS[day] for day in window.days)
@@ -133,10 +122,6 @@ def _start_length(trigger: Trigger) -> str:
     if trigger.item_field is not None:
         return f"{trigger.item_field}, else {trigger.after}"
     return "at once" if trigger.after == Duration() else str(trigger.after)
-
-
-def _target(name: str | None) -> str | None:
-    return None if name == END else name
 
 
 def choices_of(step: object) -> Mapping[str, Choice]:

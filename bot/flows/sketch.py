@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.flows.edges import START, Way, ways_of_flow, ways_of_step
-from bot.flows.model import End, Flow, Texts
+from bot.flows.model import End, Flow, Step, Texts
 from bot.flows.render import pick_language, render
 
 SAMPLE: Mapping[str, Any] = {
@@ -61,7 +61,7 @@ def sketch(flow: Flow, languages: Sequence[str]) -> list[Card]:
     return cards + [_card(name, step, ends, languages) for name, step in flow.steps.items() if name not in ends]
 
 
-def _card(name: str, step: object, ends: Mapping[str, str], languages: Sequence[str]) -> Card:
+def _card(name: str, step: Step, ends: Mapping[str, str], languages: Sequence[str]) -> Card:
     ways = list(ways_of_step(name, step))
     reminders = [way for way in ways if way.kind == "remind"]
     remarks: tuple[str, ...] = ()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from bot.flows.state import State
 
@@ -127,6 +127,9 @@ class Moment:
     id: int | None = None
 
 
+ChannelName: TypeAlias = Literal["telegram", "slack"]
+CHANNELS: tuple[str, ...] = get_args(ChannelName)
+
 OutgoingKind: TypeAlias = Literal[
     "question", "reminder", "notice", "answer", "system", "staff_reply", "edit", "card", "thread", "whisper", "alarm"
 ]
@@ -144,7 +147,7 @@ class Outgoing:
     """
 
     key: str
-    channel: Literal["telegram", "slack"]
+    channel: ChannelName
     lane: str
     kind: OutgoingKind
     body: Json

@@ -148,17 +148,12 @@ class UnitOfWork(Protocol):
     def send(self, message: Outgoing) -> None:
         """Put a message into the outbox; the same key again changes nothing."""
 
-    def due_outgoing(self, now: datetime, limit: int, channel: str | None = None) -> list[Outgoing]:
-        """Give messages that wait and may go now (to one channel, or any), by priority and age, for us to claim.
-
-        In a ``case:`` lane only the first unsettled message is given, so that a thread keeps its order. On PostgreSQL
-        the rows are locked and those locked by others are left out.
-        """
-
     def candidates(self, now: datetime, limit: int, channel: str) -> list[Candidate]:
         """Give messages of a channel that may go now, by priority and age, for us to claim, with what the guards ask.
 
-        Of a ``case:`` lane, and on PostgreSQL, as `due_outgoing`. Customers are not locked: whoever stops in this very
+        While one message of a lane is being sent, the others of that lane are not given. In a ``case:`` lane only the
+        first unsettled message is given, so that a thread keeps its order. On PostgreSQL the lanes are locked until the
+        transaction ends, and those that others hold are left out. Customers are not locked: whoever stops in this very
         moment may yet be written to, as if they had stopped in the next.
         """
 

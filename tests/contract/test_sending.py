@@ -110,9 +110,27 @@ def test_candidates_are_what_is_due_in_the_same_order(database: SqlDatabase) -> 
     database.run_now(lambda unit: [unit.send(each) for each in rows])
     for channel in ("telegram", "slack"):
         for limit in (1, 5, 100):
-            due = database.run_now(lambda unit, c=channel, n=limit: unit.due_outgoing(NOW, n, c))  # type: ignore[misc]
+            stored = database.run_now(lambda unit: unit.outbox(["waiting", "sending"], 100))
+            due = [each for each in stored if each.channel == channel and may_go(each, stored)]
+            due = sorted(due, key=lambda each: (each.priority, each.not_before, each.id))[:limit]
             assert [each.message for each in candidates(database, limit, channel)] == due
             assert due
+
+
+def may_go(message: Outgoing, stored: list[Outgoing]) -> bool:
+    """Tell it by the rules themselves, one message at a time."""
+    lane = [each for each in stored if each.lane == message.lane]
+    earlier = [each for each in lane if (each.id or 0) < (message.id or 0)]
+    is_behind_a_repeat = message.priority == 0 and any(
+        each.state == "waiting" and each.priority == 0 and each.attempts for each in earlier
+    )
+    return not (
+        message.state != "waiting"
+        or message.not_before > NOW
+        or any(each.state == "sending" for each in lane)
+        or (message.lane.startswith("case:") and earlier)
+        or is_behind_a_repeat
+    )
 
 
 def test_claims_and_marks_of_many_are_stored_and_count(talk: SqlDatabase) -> None:

@@ -140,6 +140,10 @@ def freja(database: SqlDatabase) -> SqlDatabase:
     return database
 
 
+def due(unit: UnitOfWork, limit: int, now: datetime = NOW) -> list[Outgoing]:
+    return [each.message for each in unit.candidates(now, limit, "telegram")]
+
+
 def keys(found: list[Any]) -> list[str]:
     return [each.key for each in found]
 
@@ -546,7 +550,7 @@ def test_what_a_sale_held_back_is_released(freja: SqlDatabase) -> None:
         unit.send(outgoing("other", sale_id="1002", state="held"))
         unit.release_held("1001", NOW)
         moments = [(each.key, str(each.state), each.due_at) for each in unit.moments_of("1001")]
-        return moments, keys(unit.due_outgoing(NOW, 5))
+        return moments, keys(due(unit, 5))
 
     moments, messages = freja.run_now(work)
     assert sorted(moments) == [
@@ -590,7 +594,7 @@ def test_due_messages_come_by_priority_and_age(database: SqlDatabase) -> None:
         unit.send(outgoing("answer", "chat:4", priority=0))
         unit.send(outgoing("future", "chat:5", priority=0, not_before=NOW + HOUR))
         unit.send(outgoing("held", "chat:6", state="held"))
-        return [keys(unit.due_outgoing(NOW, limit)) for limit in (9, 3, 1)]
+        return [keys(due(unit, limit)) for limit in (9, 3, 1)]
 
     everything = ["answer", "older", "newer", "reminder"]
     assert database.run_now(work) == [everything, everything[:3], everything[:1]]
@@ -600,7 +604,7 @@ def test_due_messages_come_by_priority_and_age(database: SqlDatabase) -> None:
 def test_nothing_waits_in_an_empty_database(database: SqlDatabase) -> None:
     """Proves that every question about due work has an answer when there is none."""
     assert database.run_now(lambda unit: (unit.next_outgoing_at(), unit.next_moment_at())) == (None, None)
-    assert database.run_now(lambda unit: (unit.due_outgoing(NOW, 5), unit.due_moments(NOW, 5))) == ([], [])
+    assert database.run_now(lambda unit: (due(unit, 5), unit.due_moments(NOW, 5))) == ([], [])
     assert database.run_now(lambda unit: (unit.new_incoming(5), unit.receive([]), unit.expired_leases(NOW))) == (
         [],
         [],
@@ -616,15 +620,15 @@ def test_lane_waits_while_one_of_it_is_being_sent(database: SqlDatabase) -> None
         unit.send(outgoing("1", "chat:1"))
         unit.send(outgoing("2", "chat:1"))
         unit.send(outgoing("3", "chat:2"))
-        first = unit.due_outgoing(NOW, 1)
+        first = due(unit, 1)
         unit.claim([each.id or 0 for each in first], NOW + HOUR)
-        return keys(unit.due_outgoing(NOW, 9))
+        return keys(due(unit, 9))
 
     def settle_first(unit: UnitOfWork) -> list[str]:
         (first,) = unit.outbox(["sending"], 5)
         assert (first.attempts, first.lease_until) == (1, NOW + HOUR)
         unit.put_outgoing(replace(first, state="sent", sent_at=NOW, external="55", lease_until=None))
-        return keys(unit.due_outgoing(NOW, 9))
+        return keys(due(unit, 9))
 
     assert database.run_now(claim_first) == ["3"]
     assert database.run_now(settle_first) == ["2", "3"]
@@ -637,10 +641,10 @@ def test_thread_of_a_case_keeps_its_order_over_a_retry(database: SqlDatabase) ->
         unit.send(outgoing("card", "case:k1", not_before=NOW + HOUR))
         unit.send(outgoing("thread", "case:k1", priority=0))
         unit.send(outgoing("other", "case:k2"))
-        seen = [keys(unit.due_outgoing(NOW, 9)), keys(unit.due_outgoing(NOW + HOUR, 9))]
+        seen = [keys(due(unit, 9)), keys(due(unit, 9, NOW + HOUR))]
         (card,) = [each for each in unit.outbox(["waiting"], 9) if each.key == "card"]
         unit.put_outgoing(replace(card, state="failed"))
-        return [*seen, keys(unit.due_outgoing(NOW, 9))]
+        return [*seen, keys(due(unit, 9))]
 
     assert database.run_now(work) == [["other"], ["other", "card"], ["thread", "other"]]
 
@@ -650,7 +654,7 @@ def test_claim_is_taken_once_and_its_lease_runs_out(database: SqlDatabase) -> No
 
     def work(unit: UnitOfWork) -> tuple[list[str], list[str], int]:
         unit.send(outgoing("1"))
-        (message,) = unit.due_outgoing(NOW, 5)
+        (message,) = due(unit, 5)
         assert message.id is not None
         unit.claim([message.id], NOW + HOUR)
         unit.claim([message.id], NOW + 2 * HOUR)
@@ -902,15 +906,15 @@ def test_second_program_gets_no_message_of_a_lane_that_the_first_claims(
         postgres.run_now(sending(outgoing(key, lane)))
 
     def claim_one(unit: UnitOfWork) -> list[Outgoing]:
-        found = unit.due_outgoing(NOW, 1)
+        found = due(unit, 1)
         unit.claim([each.id or 0 for each in found], NOW + HOUR)
         return found
 
     with Beside(postgresql_url, claim_one) as other:
         assert other.found == ["1"]
-        assert postgres.run_now(lambda unit: keys(unit.due_outgoing(NOW, 1))) == ["3"]
-        assert postgres.run_now(lambda unit: keys(unit.due_outgoing(NOW, 9))) == ["3"]
-    assert postgres.run_now(lambda unit: keys(unit.due_outgoing(NOW, 9))) == ["3"]
+        assert postgres.run_now(lambda unit: keys(due(unit, 1))) == ["3"]
+        assert postgres.run_now(lambda unit: keys(due(unit, 9))) == ["3"]
+    assert postgres.run_now(lambda unit: keys(due(unit, 9))) == ["3"]
 
 
 def test_second_program_does_not_overtake_a_lane_of_the_inbox(postgres: SqlDatabase, postgresql_url: str) -> None:
@@ -941,7 +945,7 @@ def test_every_message_is_claimed_by_exactly_one_program(database: SqlDatabase, 
     other = open_database(database_url)
 
     def claim_and_send(unit: UnitOfWork) -> list[str]:
-        found = unit.due_outgoing(NOW, 7)
+        found = due(unit, 7)
         unit.claim([each.id or 0 for each in found], NOW + HOUR)
         for each in found:
             unit.put_outgoing(replace(each, state="sent"))
@@ -970,7 +974,6 @@ def test_due_work_is_found_by_index_among_a_hundred_thousand_that_wait(
     asked = plans_of(
         database,
         lambda unit: (
-            keys(unit.due_outgoing(NOW, 10)),
             keys(unit.due_moments(NOW, 10)),
             keys(unit.new_incoming(10)),
             unit.expired_leases(NOW),
@@ -978,8 +981,8 @@ def test_due_work_is_found_by_index_among_a_hundred_thousand_that_wait(
             unit.next_outgoing_at(),
         ),
     )
-    assert asked.result[:4] == (["due"], ["due"], ["due"], [])
-    assert asked.result[4:] == (NOW, NOW)
+    assert asked.result[:3] == (["due"], ["due"], [])
+    assert asked.result[3:] == (NOW, NOW)
     assert not asked.scans, asked.scans
 
 

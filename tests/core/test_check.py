@@ -11,6 +11,7 @@ from bot.flows.check import Finding, check_flow
 from bot.flows.model import ASKED_CONSENT, Ask, Choice, Say, Silence, Step
 from bot.flows.parse import parse_flow
 from bot.inbox import CONSENTS
+from tests.core.test_check_faults import TOUCHPOINTS
 
 GOOD = """\
 flow: f
@@ -118,18 +119,6 @@ def test_the_shipped_flows_are_clean() -> None:
     shipped.load()
     assert shipped.errors == []
     assert set(shipped.flows) == {"on_the_way", "after_delivery", "after_first_use", "after_remedy"}
-    known = (
-        "invoice",
-        "site",
-        "mail",
-        "seller",
-        "material",
-        "reception",
-        "packaging",
-        "delivery",
-        "product",
-        "support",
-    )
     for flow in shipped.flows.values():
-        assert check_flow(flow, languages=["en", "da"], touchpoints=known) == []
+        assert check_flow(flow, languages=["en", "da"], touchpoints=TOUCHPOINTS) == []
         assert all(trigger.after.span < timedelta(days=30) for trigger in flow.triggers)

@@ -4,7 +4,6 @@ import re
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import pairwise
-from types import SimpleNamespace
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -15,7 +14,7 @@ from bot.durations import Duration
 from bot.flows.edges import ways_of_flow, ways_of_step
 from bot.flows.layers import Arrow, Box, lay_out, leading_down
 from bot.flows.mermaid import mermaid
-from bot.flows.model import Flow, Wait
+from bot.flows.model import Arm, Branch, Flow, Set, Wait
 from bot.flows.parse import parse_flow
 from bot.flows.picture import picture
 from bot.flows.sketch import sketch
@@ -78,16 +77,15 @@ steps:
     ]
 
 
-def test_a_kind_of_step_that_is_not_known_here_still_shows_its_ways() -> None:
-    """Whatever the language grows, arms, otherwise and next are shown and counted."""
-    arms = (SimpleNamespace(condition="sale.total > 100", next="big"), SimpleNamespace(condition="true", next="end"))
-    parting = SimpleNamespace(arms=arms, otherwise="small")
+def test_a_parting_shows_every_arm_and_a_step_that_wants_nothing_leads_on() -> None:
+    """Arms, otherwise and next are shown and counted, whatever the kind of step."""
+    parting = Branch("parting", (Arm("sale.total > 100", "big"), Arm("true", "end")), "small")
     assert [(str(way), way.target, way.is_branch) for way in ways_of_step("parting", parting)] == [
         ("parting → if sale.total > 100", "big", True),
         ("parting → if true", None, True),
         ("parting → if otherwise", "small", True),
     ]
-    plain = SimpleNamespace(next="thanks")
+    plain = Set("note", {}, "thanks")
     assert [(way.target, way.is_branch) for way in ways_of_step("note", plain)] == [("thanks", False)]
 
 

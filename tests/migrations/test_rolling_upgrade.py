@@ -1,8 +1,6 @@
 """Old and new programs on one database: what a migration may do, and who may go on working while it is rolled out."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,9 +11,10 @@ from structlog.testing import capture_logs
 from bot.app.base import demand_current
 from bot.errors import ConfigurationError
 from storage.compatibility import program_name
-from storage.database import SqlDatabase, migrate, open_database, parse_url
+from storage.database import migrate, parse_url
 from storage.duties import alone_on
 from storage.schema import downgrade, migration_settings, schema_state
+from tests.databases import opened
 from tests.migrations.planted import (
     EXPANDS,
     HEAD,
@@ -76,15 +75,6 @@ def test_a_contract_migration_raises_the_floor_of_the_check(tmp_path: Path) -> N
 
 
 # Who may work -----------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def opened(url: str) -> Iterator[SqlDatabase]:
-    database = open_database(url)
-    try:
-        yield database
-    finally:
-        database.close()
 
 
 def test_an_old_program_starts_on_an_expanded_schema_and_says_so(database_url: str, tmp_path: Path) -> None:

@@ -5,10 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import aiohttp
-import pytest
 
 from bot.adapters.clock import MovableClock
 from bot.app.alarming import INBOUND, Alarming
@@ -19,18 +17,11 @@ from bot.ports.store import UnitOfWork
 from bot.ports.watch import Nobody
 from bot.silence import Habit, Inbound, write_inbound
 from storage.database import SqlDatabase, open_database
-from tests.databases import SqliteTemplate
 from tests.system.stage import MORNING, Stage, becomes, order, shipped_flows, shop, stage
 
 OPS = "COPS"
 MINUTE = timedelta(minutes=1)
 POISON = "🚨 1 thing that came in could not be handled\n→ aftersale inbox list --state failed says why"
-
-
-@pytest.fixture
-def sqlite_url(tmp_path: Path, sqlite_template: SqliteTemplate) -> str:
-    """A fresh, migrated SQLite file, for what no database makes a difference to."""
-    return sqlite_template.fresh(tmp_path)
 
 
 class Watcher:

@@ -8,18 +8,15 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 import psutil
-import pytest
 from standardwebhooks import Webhook
 
 from bot.adapters.clock import SystemClock
 from bot.adapters.web import BODIES_AT_ONCE, BODIES_WAITING_MAX, EVENTS_MAX
 from storage.database import parse_url
-from tests.databases import SqliteTemplate
 from tests.system.stage import INTAKE_SECRET, Stage, becomes, order, questions_to, said_to, stage
 
 BURST = int(os.environ.get("AFTERSALE_BURST", "5000"))
@@ -27,12 +24,6 @@ BURST = int(os.environ.get("AFTERSALE_BURST", "5000"))
 GROWTH_MAX_BYTES = 150_000_000
 """How much memory a burst may take, however long it is: batches, connections, what the allocator keeps."""
 ARRIVED = "Was everything as we promised?"
-
-
-@pytest.fixture
-def sqlite_url(tmp_path: Path, sqlite_template: SqliteTemplate) -> str:
-    """A fresh, migrated SQLite file."""
-    return sqlite_template.fresh(tmp_path)
 
 
 def calls_of(number: int, *, each: int) -> Iterator[bytes]:

@@ -9,19 +9,12 @@ import pytest
 
 from bot.ports.records import Outgoing
 from storage.database import open_database
-from tests.databases import SqliteTemplate
 from tests.system.stage import becomes, order, questions_to, stage
 from tests.system.terminal import NOW, Terminal, logs_left_alone
 
 DAYTIME = NOW.replace(hour=10, minute=0) - timedelta(days=1)
 """Nobody's quiet hours, and past on the commands' own clock."""
 PLACED = "We have your order"
-
-
-@pytest.fixture
-def sqlite_url(tmp_path: Path, sqlite_template: SqliteTemplate) -> str:
-    """A fresh, migrated SQLite file."""
-    return sqlite_template.fresh(tmp_path)
 
 
 @pytest.fixture

@@ -5,24 +5,15 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import aiohttp
-import pytest
 from standardwebhooks import Webhook
 
 from bot.adapters.clock import SystemClock
-from tests.databases import SqliteTemplate
 from tests.system.stage import INTAKE_SECRET, PATIENCE_SECONDS, Stage, becomes, order, questions_to, stage
 
 ARRIVED = "Was everything as we promised?"
-
-
-@pytest.fixture
-def sqlite_url(tmp_path: Path, sqlite_template: SqliteTemplate) -> str:
-    """A fresh, migrated SQLite file, for doors that no database makes a difference to."""
-    return sqlite_template.fresh(tmp_path)
 
 
 def free_port() -> int:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,8 +20,8 @@ from bot.dispatch.claiming import claim
 from bot.dispatch.marking import recover
 from bot.ports.records import Incoming, Outgoing
 from bot.ports.store import UnitOfWork
-from storage.database import SqlDatabase, open_database, parse_url
-from tests.databases import SqliteTemplate
+from storage.database import SqlDatabase, parse_url
+from tests.databases import opened
 from tests.system.stage import FAST, becomes, order, questions_to, said_to, shipped_flows, stage
 
 ARRIVED = "Was everything as we promised?"
@@ -32,22 +31,6 @@ LEASE_OVER = timedelta(minutes=11)
 def outbox(database: SqlDatabase, *states: str) -> list[Outgoing]:
     """Give what stands in the outbox, seen from outside the program."""
     return database.run_now(lambda uow: uow.outbox(states, 100))
-
-
-@pytest.fixture
-def sqlite_url(tmp_path: Path, sqlite_template: SqliteTemplate) -> str:
-    """A fresh, migrated SQLite file, for faults of Telegram and Slack that no database makes a difference to."""
-    return sqlite_template.fresh(tmp_path)
-
-
-@contextmanager
-def opened(url: str) -> Iterator[SqlDatabase]:
-    """Open the database beside the program that uses it."""
-    database = open_database(url)
-    try:
-        yield database
-    finally:
-        database.close()
 
 
 @contextmanager

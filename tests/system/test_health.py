@@ -4,11 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import aiohttp
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Connection, create_engine, text
 
@@ -16,14 +14,7 @@ from bot.adapters.clock import MovableClock
 from bot.app.lookout import DATABASE_AWAY, PATIENCE, Lookout
 from bot.ports.records import Incoming, Outgoing
 from storage.database import open_database, parse_url
-from tests.databases import SqliteTemplate
 from tests.system.stage import MORNING, PATIENCE_SECONDS, Stage, becomes, order, stage
-
-
-@pytest.fixture
-def sqlite_url(tmp_path: Path, sqlite_template: SqliteTemplate) -> str:
-    """A fresh, migrated SQLite file, for what no database makes a difference to."""
-    return sqlite_template.fresh(tmp_path)
 
 
 async def ask(play: Stage, path: str) -> tuple[int, str]:

@@ -85,11 +85,6 @@ def counter(database_url: str) -> Callable[[str], int]:
     return count
 
 
-@pytest.fixture
-def sqlite_url(sqlite_template: SqliteTemplate, tmp_path: Path) -> str:
-    return sqlite_template.fresh(tmp_path)
-
-
 async def test_memory_does_not_grow_with_the_file(sqlite_template: SqliteTemplate, tmp_path: Path) -> None:
     """Twenty times the rows need hardly more memory: what is at hand is a cache and a batch, not the file."""
     peaks_kib = []

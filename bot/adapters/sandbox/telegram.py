@@ -33,6 +33,8 @@ from aiohttp import StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
 
+from bot.adapters.sandbox.listening import Listening
+
 JsonObject = dict[str, Any]
 """One JSON object of the Bot API."""
 
@@ -1173,8 +1175,7 @@ class SandboxTelegram:
         self._faults: dict[str, list[_Fault]] = {}
         self._budget = _Budget()
         self._closing = asyncio.Event()
-        self._runner: web.ServerRunner | None = None
-        self._site: web.TCPSite | None = None
+        self._listening: Listening | None = None
         self._base_url = ""
         self._methods: dict[str, _Method] = {
             name.lower(): getattr(self, f"_{snake}") for name, snake in _METHODS.items()
@@ -1192,11 +1193,8 @@ class SandboxTelegram:
     async def __aenter__(self) -> Self:
         """Starts listening."""
         server = web.Server(self._handle, request_factory=_make_request, access_log=None)
-        self._runner = web.ServerRunner(server, shutdown_timeout=0.5)
-        await self._runner.setup()
-        self._site = web.TCPSite(self._runner, "127.0.0.1", 0, backlog=1024)
-        await self._site.start()
-        self._base_url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        self._listening = Listening(web.ServerRunner(server, shutdown_timeout=0.5))
+        self._base_url = await self._listening.open()
         return self
 
     async def __aexit__(
@@ -1207,8 +1205,8 @@ class SandboxTelegram:
         self._world.updates.is_down = True
         self._world.updates.wake()
         await self._world.updates.stop_webhook()
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._listening is not None:
+            await self._listening.close()
 
     @property
     def base_url(self) -> str:
@@ -1255,18 +1253,13 @@ class SandboxTelegram:
     async def go_offline(self) -> None:
         """Cuts every connection and listens no more: whoever connects is refused, as where no network is."""
         self.down = True
-        if self._site is not None and self._runner is not None and self._runner.server is not None:
-            await self._site.stop()
-            self._site = None
-            for connection in self._runner.server.connections:
-                connection.force_close()
+        if self._listening is not None:
+            await self._listening.go_offline()
 
     async def come_online(self) -> None:
         """Listens again, at the same address."""
-        if self._site is None and self._runner is not None:
-            port = urlsplit(self.base_url).port
-            self._site = web.TCPSite(self._runner, "127.0.0.1", port, backlog=1024, reuse_address=True)
-            await self._site.start()
+        if self._listening is not None:
+            await self._listening.come_online()
         self.down = False
 
     def fail_next(

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Self, TypeVar
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from bot.adapters.sandbox.listening import Listening
 from bot.adapters.sandbox.slack.arguments import Arguments, given_in, token_of
 from bot.adapters.sandbox.slack.blocks import Json
 from bot.adapters.sandbox.slack.delivery import Delivery, MissedAck, Timing
@@ -111,8 +111,7 @@ class SandboxSlack:
         self._posts = PostRate()
         self._tickets: set[str] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._runner: web.AppRunner | None = None
-        self._site: web.TCPSite | None = None
+        self._listening: Listening | None = None
 
     async def __aenter__(self) -> Self:
         """Start listening on a free port."""
@@ -122,12 +121,8 @@ class SandboxSlack:
         app.router.add_post("/respond/{key}", self._serve_response_url)
         app.router.add_post("/upload/v1/{file_id}", self._serve_upload)
         app.router.add_get("/files/{file_id}/{name}", self._serve_file)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
-        await self._runner.setup()
-        self._site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await self._site.start()
-        host, port = self._runner.addresses[0][:2]
-        self.workspace.origin = f"http://{host}:{port}"
+        self._listening = Listening(web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS))
+        self.workspace.origin = await self._listening.open()
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
@@ -136,8 +131,8 @@ class SandboxSlack:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._delivery.close()
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._listening is not None:
+            await self._listening.close()
 
     # ── people and channels ─────────────────────────────────────────────────
 
@@ -312,18 +307,13 @@ class SandboxSlack:
     async def go_offline(self) -> None:
         """Cut every connection and listen no more: whoever connects is refused, as where no network is."""
         self.down = True
-        if self._site is not None and self._runner is not None and self._runner.server is not None:
-            await self._site.stop()
-            self._site = None
-            for connection in self._runner.server.connections:
-                connection.force_close()
+        if self._listening is not None:
+            await self._listening.go_offline()
 
     async def come_online(self) -> None:
         """Listen again, at the same address."""
-        if self._site is None and self._runner is not None:
-            port = urlsplit(self.workspace.origin).port
-            self._site = web.TCPSite(self._runner, "127.0.0.1", port, reuse_address=True)
-            await self._site.start()
+        if self._listening is not None:
+            await self._listening.come_online()
         self.down = False
 
     def forget_faults(self) -> None:
