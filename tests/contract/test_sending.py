@@ -9,7 +9,7 @@ import pytest
 from bot.flows.state import State
 from bot.ports.records import Arrived, Candidate, Customer, Outgoing, Sale, Underway
 from bot.ports.store import UnitOfWork
-from storage.database import SqlDatabase, open_database
+from storage.database import SqlDatabase
 from tests.contract.test_store import (
     CASE,
     CONVERSATION,
@@ -17,7 +17,6 @@ from tests.contract.test_store import (
     HOUR,
     NOW,
     SALE,
-    Beside,
     fill,
     outgoing,
     plans_of,
@@ -210,26 +209,3 @@ def test_candidates_are_found_by_index_among_a_hundred_thousand_that_wait(databa
     lists = ("SCAN given VIRTUAL TABLE", "SCAN json_each VIRTUAL TABLE", "SCAN found")
     scans = [each for each in asked.scans if not each.startswith(lists)]
     assert not scans, scans
-
-
-def test_a_second_program_gets_no_candidate_of_a_lane_that_the_first_claims(postgresql_url: str) -> None:
-    """Proves that the order of a chat holds across programs, also before the first has committed its claim."""
-    postgres = open_database(postgresql_url)
-    rows = [outgoing("1", "chat:1"), outgoing("2", "chat:1"), outgoing("3", "chat:2")]
-    postgres.run_now(lambda unit: [unit.send(each) for each in rows])
-
-    def claim_one(unit: UnitOfWork) -> list[Outgoing]:
-        found = [each.message for each in unit.candidates(NOW, 1, "telegram")]
-        unit.claim([each.id or 0 for each in found], NOW + HOUR)
-        return found
-
-    def keys_now() -> list[str]:
-        return [each.message.key for each in candidates(postgres, 9)]
-
-    try:
-        with Beside(postgresql_url, claim_one) as other:
-            assert other.found == ["1"]
-            assert keys_now() == ["3"]
-        assert keys_now() == ["3"]
-    finally:
-        postgres.close()
