@@ -35,6 +35,9 @@ _MENDS: Mapping[str, str] = {
     "SLACK_API_BASE": f"leave it out for {SLACK_API}",
     "SLACK_MODE": "write socket (no public address needed) or http",
     "SLACK_SIGNING_SECRET": "copy it from your Slack app's page “Basic Information”",
+    "SLACK_CLIENT_ID": "copy it from your Slack app's page “Basic Information”",
+    "SLACK_CLIENT_SECRET": "copy it from your Slack app's page “Basic Information”",
+    "CONSOLE_ADMINS": "write member ids as Slack shows them under a profile's ⋮ menu, like U0123ABCD,U0456EFGH",
     "HTTP_HOST": "write 127.0.0.1 (this machine only) or 0.0.0.0 (reachable from outside)",
     "HTTP_PORT": "write a number from 1 to 65535 (0 takes any free one)",
     "PUBLIC_URL": "write the address under which the internet reaches this program, like https://bot.myshop.com",
@@ -82,6 +85,12 @@ def _intake_secret(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _member_ids(text: str) -> str:
+    if not all(re.fullmatch(r"[UW][A-Z0-9]+", each) for each in re.split(r"[,\s]+", text)):
+        raise ValueError("has something that is no member id")
+    return text
+
+
 def _folder(path: Path) -> Path:
     if not path.is_dir():
         raise ValueError(f"there is no folder {path}")
@@ -116,6 +125,9 @@ class Settings(BaseSettings):
     slack_api_base: Annotated[WebAddress, AfterValidator(lambda text: text + "/")] = SLACK_API
     slack_mode: Literal["socket", "http"] = "socket"
     slack_signing_secret: SecretStr | None = None
+    slack_client_id: str | None = None
+    slack_client_secret: SecretStr | None = None
+    console_admins: Annotated[str, AfterValidator(_member_ids)] | None = None
     http_host: str = "127.0.0.1"
     http_port: Annotated[int, Field(ge=0, le=65535)] = 8080
     public_url: WebAddress | None = None

@@ -21,6 +21,7 @@ from bot.ports.records import (
     LogEntry,
     Moment,
     Outgoing,
+    Pass,
     Post,
     Promise,
     Sale,
@@ -143,6 +144,16 @@ def case_from(row: Fetched) -> Case:
     """Read a case."""
     remedies = tuple(Remedy(**{**each, "at": _time(each["at"])}) for each in row["remedies"])
     return Case(**{**row, "remedies": remedies})
+
+
+def pass_values(given: Pass) -> Values:
+    """Lay out a pass in columns."""
+    return _columns(given)
+
+
+def pass_from(row: Fetched) -> Pass:
+    """Read a pass."""
+    return Pass(**row)
 
 
 def post_values(post: Post) -> Values:

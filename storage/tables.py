@@ -29,7 +29,7 @@ from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
 from bot.desk.states import CaseStatus
-from bot.ports.records import CHANNELS, InboxSource, OutgoingState
+from bot.ports.records import CHANNELS, ROLES, InboxSource, OutgoingState
 
 metadata = MetaData(
     naming_convention={
@@ -90,7 +90,10 @@ class SaleRow(Row, table=True):
     """`bot.ports.records.Sale`; `latest_at` is the latest of `happened`, so that lists can be sorted by it."""
 
     __tablename__ = "sales"
-    __table_args__: ClassVar[Any] = (Index("ix_sales_customer_id_latest_at", "customer_id", "latest_at"),)
+    __table_args__: ClassVar[Any] = (
+        Index("ix_sales_customer_id_latest_at", "customer_id", "latest_at"),
+        Index("ix_sales_latest_at", "latest_at", "id"),
+    )
 
     id: str = Field(primary_key=True)
     customer_id: str = Field(sa_column_args=_refers("customers.id"))
@@ -314,6 +317,26 @@ class LinkTokenRow(Row, table=True):
     expires_at: datetime
     used_at: datetime | None
     used_by: int | None = Field(sa_type=BigInteger)
+
+
+class PassRow(Row, table=True):
+    """`bot.ports.records.Pass`: the link or cookie itself is never stored."""
+
+    __tablename__ = "passes"
+    __table_args__: ClassVar[Any] = (
+        _one_of("kind", "link", "session"),
+        _one_of("role", *ROLES),
+        Index("ix_passes_expires_at", "expires_at"),
+    )
+
+    hash: str = Field(primary_key=True)
+    kind: str
+    role: str
+    name: str
+    created_at: datetime
+    expires_at: datetime
+    member: str | None
+    used_at: datetime | None
 
 
 class LogRow(Row, table=True):

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from storage.conversations import ConversationStatements
 from storage.inbox import InboxStatements
 from storage.moments import MomentStatements
+from storage.passes import PassStatements
 from storage.sales import SaleStatements
 from storage.sending import SendingStatements
 from storage.statements import NOTIFY
@@ -28,7 +29,9 @@ _TRY_AGAIN_SQLSTATES = frozenset({"40001", "40P01"})
 """Serialization failure; deadlock. Source: https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html"""
 
 
-class SqlUnitOfWork(SaleStatements, ConversationStatements, MomentStatements, SendingStatements, InboxStatements):
+class SqlUnitOfWork(
+    SaleStatements, ConversationStatements, MomentStatements, SendingStatements, InboxStatements, PassStatements
+):
     """Implements `bot.ports.store.UnitOfWork`: one of its parts for each kind of thing."""
 
     @contextmanager

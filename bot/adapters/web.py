@@ -18,6 +18,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from standardwebhooks import Webhook, WebhookVerificationError
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
 
 from bot.errors import ConfigurationError, FollowUpError, InputRefused, SignatureRefused
 from bot.ports.channels import Clock
@@ -37,6 +38,8 @@ BODIES_WAITING_MAX = 64
 BODY_SECONDS = 20
 """How long a body may take to come in; a sender who trickles must not keep the others out."""
 BUSY_RETRY_AFTER_SECONDS = 2
+CONSOLE = "/console"
+"""Where the pages are."""
 SHUTDOWN_SECONDS = 10
 """How long calls that are being answered may still take when the program stops."""
 
@@ -65,6 +68,7 @@ def build_web(  # noqa: PLR0913 - what is handed in at the root, by name
     why_not_ready: WhyNotReady = _well,
     metrics: CollectorRegistry | None = None,
     look: Look = _well,
+    console: ASGIApp | None = None,
 ) -> FastAPI:
     """Give the HTTP application.
 
@@ -81,6 +85,7 @@ def build_web(  # noqa: PLR0913 - what is handed in at the root, by name
         why_not_ready: gives why no calls should be sent here now, or None; for ``/health/ready``.
         metrics: what ``/metrics`` shows.
         look: called before that, so that it is of this moment.
+        console: the pages, at ``/console``; None: there are none.
     """
     app = FastAPI(title="aftersale", docs_url=None, redoc_url=None, openapi_url=None)
     _answer_errors(app, clock)
@@ -88,6 +93,8 @@ def build_web(  # noqa: PLR0913 - what is handed in at the root, by name
     _serve_chats(app, telegram_webhook, slack_http)
     _serve_operators(app, health, why_not_ready)
     _serve_metrics(app, metrics or CollectorRegistry(), look)
+    if console is not None:
+        app.mount(CONSOLE, console)
     return app
 
 

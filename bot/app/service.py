@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from typing import TypeAlias
 
 import structlog
 from pydantic import SecretStr
 from slack_bolt.async_app import AsyncApp
+from starlette.types import ASGIApp
 from telegram import Bot
 
 from bot import cases, inbox
@@ -41,6 +43,10 @@ LOOK_FOR_DUTY = 2.0
 """Seconds between looks whether a duty is still ours, or to be had."""
 
 
+OpenPages: TypeAlias = Callable[[Program, Settings], AbstractAsyncContextManager[ASGIApp]]
+"""Opens the console's pages for a program; they stand above the app, and are handed in."""
+
+
 @dataclass(slots=True)
 class Service:
     """The program with its doors open. `address` is where HTTP is served."""
@@ -60,11 +66,12 @@ async def open_service(
     flow_files: FlowFiles | None = None,
     slack_per_second: float = SLACK_PER_SECOND,
     look_every: timedelta | None = LOOK_EVERY,
+    pages: OpenPages | None = None,
 ) -> AsyncIterator[Service]:
     """Open everything that `aftersale run` needs: adapters, doors and loops; closing finishes what is in flight.
 
     A channel that cannot be reached keeps nothing else waiting: it is tried until it answers. `look_every` is how often
-    it looks whether the operator must be told of something; None: only when asked.
+    it looks whether the operator must be told of something; None: only when asked. `pages` are served at ``/console``.
 
     Raises:
         ConfigurationError: something that only the operator can mend.
@@ -103,6 +110,7 @@ async def open_service(
             stack.push_async_callback(hook.stop)
             telegram_webhook = hook.handle
 
+        console = await stack.enter_async_context(pages(program, settings)) if pages is not None else None
         web = build_web(
             receive_events=program.commit,
             telegram_webhook=telegram_webhook,
@@ -113,6 +121,7 @@ async def open_service(
             clock=house.clock,
             metrics=registry,
             look=lookout.refresh,
+            console=console,
         )
         address = await stack.enter_async_context(serve(web, settings.http_host, settings.http_port))
         running = asyncio.create_task(program.run())

@@ -93,11 +93,24 @@ def demo(
         Path | None,
         typer.Option(metavar="FOLDER", help="Play these flows instead of the shipped.", exists=True, file_okay=False),
     ] = None,
+    terminal: Annotated[
+        bool | None,
+        typer.Option("--terminal/--page", help="Tell the story here, or open the page; in a terminal, the page."),
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Where the page is served; 0 takes any free one.")] = 0,
 ) -> None:
-    """Play four sales from buy to “it is complete”: both sides, on this machine, no token needed."""
-    from bot.demo import run_demo
+    """Play with both sides, on a page on this machine: be customer and staff, and move the clock. No token needed.
 
-    raise typer.Exit(run_demo(speed=speed, flows_dir=flows))
+    With --terminal, or where there is no terminal, four sales are told here instead, from buy to “it is complete”.
+    """
+    has_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    if terminal if terminal is not None else not has_terminal:
+        from bot.demo import run_demo
+
+        raise typer.Exit(run_demo(speed=speed, flows_dir=flows))
+    from bot.cli.playing import open_sandbox
+
+    raise typer.Exit(open_sandbox(flows_dir=flows, port=port))
 
 
 @app.command(rich_help_panel=_WORK)
@@ -106,6 +119,18 @@ def run() -> None:
     from bot.cli.running import run_service
 
     run_service()
+
+
+@app.command(rich_help_panel=_WORK)
+def console_link(
+    *,
+    role: Annotated[str, typer.Option(help="admin, staff or reader: what whoever uses it may do.")] = "admin",
+    name: Annotated[str, typer.Option(help="Who it is for; shown in the console and kept in the log.")] = "",
+) -> None:
+    """Make a link into the console of the running program: good once, for ten minutes."""
+    from bot.cli.linking import make_console_link
+
+    make_console_link(role, name)
 
 
 @app.command(rich_help_panel=_WORK)
@@ -165,7 +190,7 @@ def sale_add(
 @sale.command("show")
 def sale_show(sale: _Sale, *, json: _Json = False) -> None:
     """Tell the story of a sale: who, what was promised, what both sides said, and what happens next and when."""
-    from bot.cli.story import show_sale
+    from bot.cli.sale_story import show_sale
 
     show_sale(sale, as_json=json)
 
@@ -210,7 +235,7 @@ def import_(
 @app.command(rich_help_panel=_LOOK)
 def why(sale: _Sale, *, json: _Json = False) -> None:
     """Tell, for each message of a sale that was sent or not sent, the one reason and the next moment."""
-    from bot.cli.story import show_why
+    from bot.cli.sale_story import show_why
 
     show_why(sale, as_json=json)
 

@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any
 
 from bot.app.base import Base
+from bot.app.story import number
 from bot.cli.opening import opened
-from bot.cli.story import number
 from bot.cli.terminal import counted, grid, heading, say, show, write_json
 from bot.desk.shop import Benchmark, Shop
 from bot.desk.states import Case

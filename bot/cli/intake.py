@@ -13,8 +13,9 @@ from typing import Any, NoReturn
 
 from bot import inbox
 from bot.app.base import Base
-from bot.cli.opening import find_sale, opened
-from bot.cli.story import coming, print_coming
+from bot.app.story import coming, find_sale
+from bot.cli.opening import opened
+from bot.cli.sale_story import print_coming
 from bot.cli.terminal import clock, say
 from bot.errors import InputRefused
 from bot.messages import House

@@ -1,17 +1,20 @@
-"""`aftersale link`: the address, and its QR code, with which a customer joins their chat to a sale."""
+"""`aftersale link`: the address, and its QR code, with which a customer joins their chat; `console-link`: for staff."""
 
 import asyncio
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from bot import passes
 from bot.adapters import qr
 from bot.adapters.telegram.connection import connect, username
+from bot.adapters.web import CONSOLE
 from bot.app.base import USERNAME, Base
-from bot.cli.opening import find_sale, opened
+from bot.app.story import find_sale
+from bot.cli.opening import opened
 from bot.cli.terminal import clock, remark, say
 from bot.errors import ConfigurationError, FollowUpError, InputRefused
-from bot.ports.records import Customer
+from bot.ports.records import ROLES, Customer
 from bot.ports.store import UnitOfWork
 from bot.sales import make_link
 from bot.settings import Settings
@@ -60,6 +63,32 @@ def make_chat_link(sale_id: str, picture: Path | None, *, draw: bool | None) -> 
     if customer is not None and customer.chat_id is not None:
         remark(f"{customer.name or customer.id} has linked a chat already; nothing more is needed.", "yellow")
     remark(f"For one chat, once, until {clock(shop.time_zone)(expires_at)}.", "dim")
+
+
+def make_console_link(role: str, name: str) -> None:
+    """Make a link into the console for somebody in `role`, and print it.
+
+    Raises:
+        InputRefused: there is no such role.
+    """
+    given = next((each for each in ROLES if each == role), None)
+    if given is None:
+        raise InputRefused([("--role", f"{role!r} is no role; write {', '.join(ROLES[:-1])} or {ROLES[-1]}")])
+    settings = Settings.load()
+    with opened() as base:
+        token, now = base.house.clock.new_token(), base.house.clock.now()
+        whom = name or given
+        expires_at = base.database.run_now(lambda uow: passes.make_link(uow, token, given, whom, now))
+        at = clock(base.house.shop.time_zone)
+    say(f"{_address(settings)}{CONSOLE}/enter?ticket={token}")
+    remark(f"For one visitor, as {given}, until {at(expires_at)}, while aftersale run runs.", "dim")
+
+
+def _address(settings: Settings) -> str:
+    if settings.public_url is not None:
+        return settings.public_url
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.http_host, settings.http_host)  # noqa: S104 - compared with
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.http_port}"
 
 
 def _ask_name(base: Base) -> str:

@@ -6,9 +6,6 @@ from contextlib import contextmanager
 from bot.adapters.logs import set_up_logs
 from bot.app.base import Base, open_base
 from bot.cli.terminal import remark
-from bot.errors import NotFound
-from bot.ports.records import Sale
-from bot.ports.store import UnitOfWork
 from bot.settings import Settings
 from storage.database import migrate, open_database, parse_url
 
@@ -45,15 +42,3 @@ def make_new_database(url: str) -> None:
     if is_new:
         migrate(url)
         remark(f"Made a new database: {location.database}", "dim")
-
-
-def find_sale(uow: UnitOfWork, sale_id: str) -> Sale:
-    """Give the sale.
-
-    Raises:
-        NotFound: there is no such sale; the text says how sales get in.
-    """
-    sale = uow.sale(sale_id)
-    if sale is None:
-        raise NotFound(f"there is no sale {sale_id!r} → add it with: aftersale sale add, or aftersale import")
-    return sale

@@ -15,6 +15,7 @@ from bot.cli.faults import unexpected
 from bot.cli.opening import make_new_database
 from bot.cli.terminal import say
 from bot.errors import FollowUpError
+from bot.pages.console import open_console
 from bot.settings import Settings
 from storage.database import migrate, open_database, parse_url
 
@@ -51,7 +52,7 @@ async def _serve(settings: Settings) -> None:
     for each in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError):  # Windows: Ctrl+C then arrives as KeyboardInterrupt
             loop.add_signal_handler(each, asked_to_stop.set)
-    async with open_service(settings) as service:
+    async with open_service(settings, pages=open_console) as service:
         settle_memory()
         shop = service.program.house.shop.name
         say(f"aftersale {__version__} runs for {shop} at {service.address} ({_ways(settings)}). Ctrl+C stops it.")

@@ -3,15 +3,18 @@
 import dataclasses
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from bot.app import wording
+
+clock, short = wording.clock, wording.short
 
 _PIPE_COLUMNS = 160
 """How wide tables are where there is no terminal to ask: in a pipe nobody wants cells of twenty characters."""
@@ -62,19 +65,6 @@ def show(table: Table) -> None:
     stdout().print(table)
 
 
-def clock(zone: str) -> Callable[[datetime | None], str]:
-    """Give a writer of times on the wall clock of `zone`: ``Sat 21 Nov 2026 10:00``; a dash for None."""
-    wall = ZoneInfo(zone)
-
-    def write(at: datetime | None) -> str:
-        if at is None:
-            return "–"
-        local = at.astimezone(wall)
-        return f"{local:%a} {local.day:>2} {local:%b %Y %H:%M}"
-
-    return write
-
-
 def write_json(value: Any) -> None:
     """Write JSON, indented; times as ISO 8601 in UTC."""
     print(json.dumps(value, default=_plain, ensure_ascii=False, indent=2))
@@ -99,9 +89,3 @@ def _plain(value: Any) -> Any:
 def counted(number: int, one: str, many: str = "") -> str:
     """Write a number with its noun: ``1 sale``, ``2 sales``."""
     return f"{number} {one if number == 1 else many or one + 's'}"
-
-
-def short(text: object, length: int = 70) -> str:
-    """Give `text` on one line, cut at `length` characters."""
-    line = " ".join(str(text).split())
-    return line if len(line) <= length else line[: length - 1] + "…"

@@ -1,4 +1,4 @@
-"""`aftersale demo`: four sales, played from buy to “it is complete” through the real program on this machine.
+"""`aftersale demo --terminal`: four sales, from buy to “it is complete” through the real program on this machine.
 
 Nothing here is a recording. Small players read what the bot really sent and answer it; the figures at the end are asked
 of the database. Change a flow, and the demo changes. No rule of the product lives here.

@@ -40,6 +40,7 @@ class Stage:
     """The program, both sandboxes, and the clock."""
 
     service: Service
+    settings: Settings
     telegram: SandboxTelegram
     slack: SandboxSlack
     clock: MovableClock
@@ -127,7 +128,7 @@ async def open_stage(folder: Path, start: datetime, flows_dir: Path | None) -> A
         )
         async with open_service(settings, clock=clock, shop=shop, slack_per_second=_PLENTY, look_every=None) as service:
             await slack.wait_connected()
-            yield Stage(service, telegram, slack, clock, channels)
+            yield Stage(service, settings, telegram, slack, clock, channels)
 
 
 def _with_channel_ids(shop: Shop) -> Shop:

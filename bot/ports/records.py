@@ -267,6 +267,28 @@ class LinkToken:
     used_by: int | None = None
 
 
+Role: TypeAlias = Literal["admin", "staff", "reader"]
+"""What somebody may do in the console: look; also act on what waits; also change what the program does."""
+ROLES: tuple[Role, ...] = get_args(Role)
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """The right to enter the console: a ``link`` lets in once, a ``session`` until it expires. Only a hash is stored.
+
+    `name` is who it is for, `member` their id in Slack where they signed in there.
+    """
+
+    hash: str
+    kind: Literal["link", "session"]
+    role: Role
+    name: str
+    created_at: datetime
+    expires_at: datetime
+    member: str | None = None
+    used_at: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Post:
     """Where a case's card stands in Slack. A case that moves has one live post, its newest."""

@@ -20,6 +20,7 @@ from bot.ports.records import (
     LogEntry,
     Moment,
     Outgoing,
+    Pass,
     Post,
     Promise,
     Sale,
@@ -234,6 +235,16 @@ class UnitOfWork(Protocol):
 
     def put_link_token(self, token: LinkToken) -> None:
         """Store the token."""
+
+    # the door of the console
+    def pass_of(self, pass_hash: str) -> Pass | None:
+        """Give the pass with this hash, locked."""
+
+    def put_pass(self, given: Pass) -> None:
+        """Store the pass."""
+
+    def drop_passes(self, now: datetime) -> None:
+        """Forget every pass that has expired."""
 
     def log(self, entry: LogEntry) -> None:
         """Append to the log."""

@@ -26,6 +26,7 @@ from bot.ports.records import (
     LogEntry,
     Moment,
     Outgoing,
+    Pass,
     Post,
     Promise,
     Sale,
@@ -307,6 +308,22 @@ def test_link_token_log_and_notes_come_back(freja: SqlDatabase) -> None:
         return unit.link_token("h"), unit.link_token("?"), story, unit.note("offset"), unit.note("?")
 
     assert freja.run_now(work) == (token, None, [entries[1], entries[0]], "2", None)
+
+
+def test_passes_come_back_and_are_forgotten_once_they_expired(database: SqlDatabase) -> None:
+    """Proves the round trip of a pass to the console, that using one is kept, and that expired ones go."""
+    link = Pass("l", "link", "admin", "Ida Holst", NOW, NOW + HOUR)
+    session = Pass("s", "session", "reader", "Ida Holst", NOW, NOW + 2 * HOUR, member="U1")
+
+    def work(unit: UnitOfWork) -> list[Pass | None]:
+        unit.put_pass(link)
+        unit.put_pass(replace(link, used_at=NOW))
+        unit.put_pass(session)
+        before = [unit.pass_of("l"), unit.pass_of("s"), unit.pass_of("?")]
+        unit.drop_passes(NOW + HOUR)
+        return [*before, unit.pass_of("l"), unit.pass_of("s")]
+
+    assert database.run_now(work) == [replace(link, used_at=NOW), session, None, None, session]
 
 
 def test_times_come_back_in_utc_and_naive_ones_are_refused(freja: SqlDatabase) -> None:

@@ -778,6 +778,16 @@ class Customer:
         return str(self._chat.user["first_name"])
 
     @property
+    def has_started(self) -> bool:
+        """Whether they have ever written, so that the bot may."""
+        return self._chat.has_started
+
+    @property
+    def has_blocked(self) -> bool:
+        """Whether they have blocked the bot."""
+        return self._chat.is_blocked
+
+    @property
     def chat(self) -> list[ChatMessage]:
         """The transcript, both directions, in order."""
         return self._chat.transcript

@@ -22,6 +22,7 @@ from bot.adapters.sandbox.slack.blocks import Json
 from bot.adapters.sandbox.slack.delivery import Delivery, MissedAck, Timing
 from bot.adapters.sandbox.slack.faults import NO_FAULT, Fault, Faults, PostRate
 from bot.adapters.sandbox.slack.members import VERIFICATION_TOKEN, Member
+from bot.adapters.sandbox.slack.signing_in import SigningIn
 from bot.adapters.sandbox.slack.views import Views
 from bot.adapters.sandbox.slack.web_api import WebApi, all_scopes, method_named
 from bot.adapters.sandbox.slack.workspace import (
@@ -81,6 +82,7 @@ class SandboxSlack:
         subscriptions: Names of the events that the app hears of.
         latency: Waiting time before each answer.
         calls: The last calls of the Web API.
+        signing_in: Sign in with Slack.
     """
 
     def __init__(
@@ -104,6 +106,7 @@ class SandboxSlack:
         self.calls: deque[Call] = deque(maxlen=CALLS_KEPT)
         self.workspace = Workspace(clock, timing.trigger_lives)
         self.workspace.emit = self._emit
+        self.signing_in = SigningIn(self.workspace)
         self._views = Views(self.workspace)
         self._api = WebApi(self.workspace, self._views)
         self._delivery = Delivery(signing_secret, timing, self.workspace.changed)
@@ -117,6 +120,7 @@ class SandboxSlack:
         """Start listening on a free port."""
         app = web.Application(client_max_size=BODY_MAX_BYTES)
         app.router.add_route("*", "/api/{method}", self._serve_method)
+        app.router.add_get("/openid/connect/authorize", self.signing_in.serve_authorize)
         app.router.add_get("/link/{ticket}", self._serve_socket)
         app.router.add_post("/respond/{key}", self._serve_response_url)
         app.router.add_post("/upload/v1/{file_id}", self._serve_upload)
@@ -400,6 +404,8 @@ class SandboxSlack:
         return NO_FAULT
 
     def _answer(self, name: str, token: str, args: Arguments) -> Json:
+        if name.startswith("openid.connect."):
+            return self.signing_in.answer(name, token, args)
         if not token:
             raise Refused("not_authed")
         if token not in {self.bot_token, self.app_token}:

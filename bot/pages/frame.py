@@ -1,0 +1,124 @@
+"""What all pages share: who looks at them, in which language, and the frame around what they show."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo
+
+from nicegui import ui
+from nicegui.element import Element
+from starlette.requests import Request
+
+from bot.errors import Forbidden
+from bot.pages.door import STATIC, VISITOR, Visitor
+from bot.pages.drawing import choose, put
+from bot.pages.words import LANGUAGE, NAMES, Words, language_of
+from bot.pages.world import WORLD, World
+from bot.ports.records import Role
+
+THEME = "aftersale_theme"
+_THEMES = ("auto", "light", "dark")
+_YEAR = 31_536_000
+_STYLE_VERSION = hashlib.sha256((STATIC / "style.css").read_bytes()).hexdigest()[:10]
+
+
+@dataclass(slots=True)
+class Visit:
+    """One window: who looks, at which world, in which language."""
+
+    visitor: Visitor
+    world: World
+    words: Words
+    root: str
+    theme: str
+    _line: list[Element] = field(default_factory=list)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """On whose clock times are shown: the shop's."""
+        return ZoneInfo(self.world.program.house.shop.time_zone)
+
+    def demand(self, needed: Role) -> None:
+        """Make sure, at the moment of acting, that they may.
+
+        Raises:
+            Forbidden: they may not, or their session is over.
+        """
+        if self.visitor.given.expires_at <= self.world.program.house.clock.now():
+            raise Forbidden(self.words("session_over"))
+        if not self.visitor.may(needed):
+            raise Forbidden(self.words("not_allowed", role=self.words(f"role_{needed}")))
+
+    def say(self, text: str, kind: str = "") -> None:
+        """Say something at the top of the page; "" takes it away. Screen readers say it at once."""
+        for line in self._line:
+            line.clear()
+            if text:
+                with line:
+                    put("p", text, f"says {kind}")
+
+
+def visit_of(request: Request) -> Visit:
+    """Give who asks for a page."""
+    theme = request.cookies.get(THEME, "auto")
+    return Visit(
+        visitor=request.scope[VISITOR],
+        world=request.scope[WORLD],
+        words=Words(language_of(request)),
+        root=str(request.scope.get("root_path", "")),
+        theme=theme if theme in _THEMES else "auto",
+    )
+
+
+def places(visit: Visit) -> Sequence[tuple[str, str]]:
+    """Give where one can go: address and name."""
+    words = visit.words
+    sandbox = [("/", words("nav_sandbox"))] if visit.world.playground is not None else []
+    return [*sandbox]
+
+
+@contextmanager
+def frame(visit: Visit, title: str, here: str, *, wide: bool = False) -> Iterator[Element]:
+    """Draw the frame, and be within it. `here`: the address of this page among `places`."""
+    words = visit.words
+    ui.page_title(f"{title} · aftersale")
+    ui.add_head_html(f'<link rel="stylesheet" href="{visit.root}/static/style.css?{_STYLE_VERSION}">')
+    root = "document.documentElement"
+    theme = f"{root}.dataset.theme = {json.dumps(visit.theme)};" if visit.theme != "auto" else ""
+    ui.add_head_html(f"<script>{root}.lang = {json.dumps(words.language)}; {theme}</script>")
+    put("a", words("skip"), "skip button", href="#content")
+    with put("header", None, "frame-top"):
+        put("a", "aftersale", "brand", href=f"{visit.root}/", aria_label=words("home"))
+        with put("nav", None, aria_label=words("pages")):
+            for address, name in places(visit):
+                current = "page" if address == here else None
+                put("a", name, href=f"{visit.root}{address}", aria_current=current)
+        with put("div", None, "frame-end"):
+            _settings(visit)
+    with put("main", None, "page stack wide" if wide else "page stack", id="content", tabindex="-1") as main:
+        visit._line.append(put("div", None, "live", aria_live="polite", role="status"))  # noqa: SLF001 - its own frame
+        yield main
+
+
+def _settings(visit: Visit) -> None:
+    words = visit.words
+    choose(NAMES, words.language, _remember(LANGUAGE, visit), aria_label=words("language"))
+    themes = {each: words(f"theme_{each}") for each in _THEMES}
+    choose(themes, visit.theme, _remember(THEME, visit), aria_label=words("theme"))
+    if visit.visitor.token:
+        with put("form", None, method="post", action=f"{visit.root}/sign-out"):
+            label = f"{words('sign_out')} ({visit.visitor.given.name})"
+            put("button", words("sign_out"), "button small bare", aria_label=label, title=visit.visitor.given.name)
+
+
+def _remember(cookie: str, visit: Visit) -> str:
+    kept = f"; path={visit.root or '/'}; max-age={_YEAR}; samesite=lax"
+    return f"document.cookie = {json.dumps(cookie + '=')} + value + {json.dumps(kept)}; location.reload();"
+
+
+def scroll_down(element: Element) -> None:
+    """Bring the end of a scrolling element to sight."""
+    scroll = f"const e = getHtmlElement({element.id}); if (e) e.scrollTop = e.scrollHeight;"
+    _ = element.client.run_javascript(f"requestAnimationFrame(() => {{ {scroll} }})")
