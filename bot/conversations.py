@@ -4,7 +4,7 @@ Each loads what it needs, lets `bot.flows.engine.step` decide, and carries the e
 says is never lost: whatever no conversation can take becomes a case, so that a person looks at it (rule 4).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -58,6 +58,7 @@ from bot.messages import (
     URGENT,
     House,
     context_for,
+    keep,
     languages_for,
     note_down,
     phrase,
@@ -127,7 +128,7 @@ def _begin(uow: UnitOfWork, house: House, moment: Moment, now: datetime) -> tupl
         cycle=moment.data.get("cycle", 1),
         case_id=moment.case_id,
     )
-    uow.put_flow(flow.name, flow.version, flow.source, now)
+    keep(uow, flow, now)
     uow.put_conversation(conversation)
     note_down(
         uow, now, "conversation.begun", sale_id=sale.id, customer_id=customer.id,
@@ -432,7 +433,7 @@ class _Carrier:
             case SendOffer():
                 self._offer(effect)
             case Acknowledge():
-                text = phrase(self.house, self.customer, f"ack_{effect.kind}", self._context())
+                text = self._phrase(f"ack_{effect.kind}", self._context())
                 self._write("answer", text, key=f"{self.conversation.id}:ack{self.house.new_id()}")
             case CloseQuestion():
                 self._close(effect)
@@ -484,6 +485,11 @@ class _Carrier:
             return spoken.texts, spoken.photo
         return variant.texts or spoken.texts, variant.photo or spoken.photo
 
+    def _phrase(self, name: str, context: Mapping[str, Any]) -> str:
+        """Say one of the bot's own sentences as the version of the flow has it."""
+        texts = (self.flow.phrases or {}).get(name) or self.house.flows.phrases[name]
+        return speak(self.house, self.customer, texts, context)
+
     def _write(self, kind: Any, text: str, **more: Any) -> None:
         write_to(
             self.uow, self.house, self.customer, kind=kind, text=text, now=self.now, sale_id=self.sale.id,
@@ -526,7 +532,7 @@ class _Carrier:
             return
         text = speak(self.house, self.customer, ask.remind.texts or self._words(ask)[0], self._context())
         if not ask.remind.texts:
-            text = phrase(self.house, self.customer, "reminder", {**self._context(), "text": text})
+            text = self._phrase("reminder", {**self._context(), "text": text})
         more = {"remind": str(ask.remind.after)} if effect.nth < ask.remind.times else {}
         self._write(
             "reminder",
@@ -599,7 +605,7 @@ class _Carrier:
     def _change_button(self, turn: int) -> Sequence[tuple[str, str]]:
         if self.conversation.state.stopped or not change_span(self.flow, self.facts):
             return ()
-        label = phrase(self.house, self.customer, "change_answer", self._context())
+        label = self._phrase("change_answer", self._context())
         return ((label, f"x:{self.conversation.id}:{turn}:0"),)
 
     def _take_away(self, message: Outgoing) -> None:
