@@ -6,7 +6,7 @@ says is never lost: whatever no conversation can take becomes a case, so that a 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from bot import cases
@@ -73,6 +73,9 @@ from bot.sales import after, plan_starts
 REPLIES = (Tapped, ChangedMind, Wrote)
 """Events that are the customer's own doing: what answers them needs no further consent and no quiet hours."""
 
+LOOK_AGAIN = timedelta(hours=1)
+"""How soon it is tried again whether a version that could not be read can be read by now."""
+
 
 # A moment has come ------------------------------------------------------------------------------------------------
 
@@ -97,6 +100,9 @@ def moment_came(uow: UnitOfWork, house: House, moment: Moment, now: datetime) ->
         uow.settle(moment.id, "dropped", "the conversation is gone")
         return
     uow.customer(conversation.customer_id)
+    if house.pinned(uow, conversation.flow, conversation.version) is None:
+        uow.settle(moment.id, "planned", _cannot_be_read(conversation), due_at=now + LOOK_AGAIN)
+        return
     uow.settle(moment.id, "done")
     advance(uow, house, conversation, TimerFired(moment.kind, moment.data.get("turn", 0)), now)
 
@@ -134,8 +140,20 @@ def _begin(uow: UnitOfWork, house: House, moment: Moment, now: datetime) -> tupl
         uow, now, "conversation.begun", sale_id=sale.id, customer_id=customer.id,
         flow=flow.name, version=flow.version, conversation=conversation.id,
     )  # fmt: skip
-    advance(uow, house, conversation, Begun(moment.data["step"]), now)
+    advance(uow, house, conversation, Begun(_entrance(flow, moment)), now)
     return "done", None
+
+
+def _entrance(flow: Flow, moment: Moment) -> str:
+    """Give the step to begin at: the one that was planned, or the flow's present one, if it has changed since."""
+    planned: str = moment.data["step"]
+    if planned in flow.steps:
+        return planned
+    return next((each.step for each in flow.triggers if each.on == moment.data["on"]), next(iter(flow.steps)))
+
+
+def _cannot_be_read(conversation: Conversation) -> str:
+    return f"its version of “{conversation.flow}” cannot be read → aftersale doctor says why"
 
 
 def may_begin(
@@ -221,10 +239,32 @@ def tapped(uow: UnitOfWork, house: House, customer: Customer, data: str, now: da
     if conversation.customer_id != customer.id:
         return "this button belongs to somebody else"
     _touch(uow, customer, now)
+    if house.pinned(uow, conversation.flow, conversation.version) is None:
+        return _tapped_unread(uow, house, customer, conversation, event, now)
     ignored = advance(uow, house, conversation, event, now)
     if ignored is not None and isinstance(event, ChangedMind):
         _too_late_to_change(uow, house, customer, conversation, event, now)
     return ignored
+
+
+def _tapped_unread(
+    uow: UnitOfWork,
+    house: House,
+    customer: Customer,
+    conversation: Conversation,
+    event: Tapped | ChangedMind,
+    now: datetime,
+) -> str | None:
+    """Bring what stood on the button before a person: the version that knows what it means cannot be read (rule 4)."""
+    question = uow.question_of(conversation.id, event.turn)
+    sale = uow.sale(conversation.sale_id)
+    if question is None or sale is None or not isinstance(event, Tapped):
+        return _cannot_be_read(conversation)
+    rows: Sequence[Sequence[Mapping[str, str]]] = question.body.get("buttons", ())
+    ends = f":{event.turn}:{event.choice}"
+    label = next((each["label"] for row in rows for each in row if each.get("data", "").endswith(ends)), "")
+    _to_a_person(uow, house, customer, sale, f"[{label or 'a button'}] {question.body.get('text') or ''}".strip(), now)
+    return None
 
 
 def _read_button(data: str) -> tuple[str, Tapped | ChangedMind] | None:
@@ -264,15 +304,30 @@ def wrote(
     if not sales:
         return "the customer has no sale"
     conversation, ambiguous = _meant(uow, sales)
-    if conversation is not None:
+    if conversation is not None and house.pinned(uow, conversation.flow, conversation.version) is not None:
         return advance(uow, house, conversation, Wrote(text, tuple(media), ambiguous), now)
     sale = next((each for each in sales if cases.open_of(uow, each.id)), sales[0])
+    if conversation is not None:
+        sale = uow.sale(conversation.sale_id) or sale
+    _to_a_person(uow, house, customer, sale, text, now, media)
+    return None
+
+
+def _to_a_person(
+    uow: UnitOfWork,
+    house: House,
+    customer: Customer,
+    sale: Sale,
+    text: str,
+    now: datetime,
+    media: Sequence[Media] = (),
+) -> None:
+    """Bring before a person what no conversation can take, and say so to the customer."""
     note_down(uow, now, "customer.wrote", sale_id=sale.id, customer_id=customer.id, text=text)
     effect = OpenCase("unclear", "", {}, None, text, tuple(media))
     case = cases.open_or_join(uow, house, sale, None, effect, now)
     said = phrase(house, customer, "ack_passed_on", context_for(house, customer, sale, case=case, now=now))
     write_to(uow, house, customer, kind="answer", text=said, now=now, sale_id=sale.id)
-    return None
 
 
 def _meant(uow: UnitOfWork, sales: Sequence[Sale]) -> tuple[Conversation | None, bool]:

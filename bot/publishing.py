@@ -70,7 +70,9 @@ def take_up(uow: UnitOfWork, flows: Iterable[Flow], now: datetime) -> list[Publi
     return added
 
 
-def unpublished(from_files: Mapping[str, Flow], files: Mapping[str, str], heads: Mapping[str, Publication]) -> list[str]:
+def unpublished(
+    from_files: Mapping[str, Flow], files: Mapping[str, str], heads: Mapping[str, Publication]
+) -> list[str]:
     """Say of each flow that was published by hand where its file says something else: what runs, and what to do.
 
     Args:
@@ -122,9 +124,9 @@ class Standing:
 class Plan:
     """What publishing would do, for whoever decides. Nothing has happened yet.
 
-    `kind`: ``first`` (never published), ``changed``, ``confirm`` (runs already, as its file says; from then on only what
-    is published runs), ``withdraw`` (its file is gone: it goes out of use), ``same`` or ``nothing`` (there is nothing to
-    do). `seen` is the number that it was looked at against, `number` the one that it would get. `refusals` say why it
+    `kind`: ``first`` (never published), ``changed``, ``confirm`` (runs already, as its file says; from then on only
+    what is published runs), ``withdraw`` (its file is gone: it goes out of use), ``same`` or ``nothing`` (there is
+    nothing to do). `seen` is the number that it was looked at against, `number` the one that it would get. `refusals` say why it
     cannot be, each with its place; where there is one, `publish` refuses, too.
     """
 
@@ -202,7 +204,7 @@ def publication_of(uow: UnitOfWork, name: str, number: int) -> Publication:
     raise NotFound(f"{name} has no v{number} → it has v1 to v{history[-1].number}; see: aftersale flows list {name}")
 
 
-def _plan(  # noqa: PLR0913, PLR0917 - a plan is made of all of this
+def _plan(
     uow: UnitOfWork,
     house: House,
     name: str,
@@ -269,7 +271,9 @@ def publish(uow: UnitOfWork, plan: Plan, now: datetime, *, by: str, note: str = 
     publication = Publication(plan.flow, number, content, plan.how, now, by, note)
     if not uow.publish(publication):
         raise _overtaken(plan, uow.publications(plan.flow)[-1])
-    note_down(uow, now, "flow.published", flow=plan.flow, number=number, version=content, how=plan.how, by=by, note=note)
+    note_down(
+        uow, now, "flow.published", flow=plan.flow, number=number, version=content, how=plan.how, by=by, note=note
+    )
     return publication
 
 
@@ -300,16 +304,25 @@ def may_move(old: Flow | None, new: Flow, conversation: Conversation) -> str | N
     return carried if isinstance(carried, str) else None
 
 
-def to_move(uow: UnitOfWork, name: str, version: str, *, sale_id: str | None = None, after: str = "") -> list[str]:
-    """Give the next page of conversations that stand on a version, of one sale or of all, by their ids."""
+def to_move(
+    uow: UnitOfWork, name: str, version: str, *, sale_id: str | None = None, after: str = ""
+) -> list[Conversation]:
+    """Give the next page of conversations that stand on a version, beyond the id `after`, of one sale or of all."""
     if sale_id is None:
-        return [each.id for each in uow.unfinished_on(name, version, after, PAGE)]
+        return uow.unfinished_on(name, version, after, PAGE)
     found = [each for each in uow.conversations_of(sale_id) if each.flow == name and each.version == version]
-    return [each.id for each in found if each.state.status != "finished" and not after]
+    return [each for each in found if each.state.status != "finished" and each.id > after]
 
 
-def move(  # noqa: PLR0913 - which, from where to where, when and by whom
-    uow: UnitOfWork, house: House, ids: Sequence[str], start: Publication, target: Publication, now: datetime, *, by: str
+def move(
+    uow: UnitOfWork,
+    house: House,
+    conversations: Sequence[Conversation],
+    start: Publication,
+    target: Publication,
+    now: datetime,
+    *,
+    by: str,
 ) -> Moved:
     """Let conversations go on in another version of their flow, those that can. What they wait for keeps its moment.
 
@@ -317,9 +330,9 @@ def move(  # noqa: PLR0913 - which, from where to where, when and by whom
     moved meanwhile is judged as it stands now.
 
     Args:
-        uow: the transaction; at most a page of them in one.
+        uow: the transaction; a page of them in one is enough.
         house: reads both versions.
-        ids: of the conversations.
+        conversations: as they were found.
         start: what they are on.
         target: where they go.
         now: aware UTC.
@@ -331,10 +344,12 @@ def move(  # noqa: PLR0913 - which, from where to where, when and by whom
     old, new = (house.pinned(uow, each.flow, each.version) for each in (start, target))
     if new is None:
         raise NotFound(f"v{target.number} of {target.flow} cannot be moved to: it has no content that can be read")
-    uow.read_ahead(conversations=ids)
+    uow.read_ahead(
+        customers={each.customer_id for each in conversations}, sales={each.sale_id for each in conversations}
+    )
     moved, stay = 0, Counter[str]()
-    for each in ids:
-        conversation = uow.conversation(each)
+    for each in conversations:
+        conversation = uow.conversation(each.id)
         if conversation is None or conversation.version != start.version:
             continue
         carried = carried_over(old, new, conversation.state) if old else "its version cannot be read any more"

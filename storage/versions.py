@@ -68,7 +68,7 @@ class VersionStatements(Statements):
         return {(name, version): number for name, version, number in self._connection.execute(query)}
 
     def unfinished_on(self, flow: str, version: str, after: str, limit: int) -> list[Conversation]:
-        """Give the next `limit` conversations on a version that have not ended, beyond the id `after`; none is locked."""
+        """Give the next `limit` conversations on a version that have not ended, beyond the id `after`. Locks none."""
         on_it = (_CONVERSATIONS.c.flow == flow) & (_CONVERSATIONS.c.version == version) & _UNFINISHED
         query = select(_CONVERSATIONS).where(on_it, _CONVERSATIONS.c.id > after).order_by(_CONVERSATIONS.c.id)
         return [conversation_from(row) for row in self._all(query.limit(limit))]

@@ -58,6 +58,9 @@ class FlowFiles:
         self._stamps: Mapping[str, object] = {}
         self._shipped_phrases: Mapping[str, Texts] = {}
         self._as_read: Mapping[str, Flow] = {}
+        self._shipped_question: Mapping[str, Flow] = {}
+        self.asking_after_a_remedy: Mapping[str, Flow] = MappingProxyType({})
+        """The shipped flow that stands in where no other begins on a remedy."""
         self.names: Mapping[str, str] = MappingProxyType({})
         """The file of each flow that has one here."""
         self.flows: Mapping[str, Flow] = MappingProxyType({})
@@ -114,6 +117,7 @@ class FlowFiles:
             self._shipped_phrases, wrong = read_phrases(own.read_text("utf-8"), own.name)
             if wrong:
                 raise wrong[0]
+            self._shipped_question = dict(_asking_after_a_remedy(shipped))
         sources: list[_Readable] = list(shipped)
         if self._folder is not None:
             self._stamps = _stamps(self._folder)
@@ -136,8 +140,9 @@ class FlowFiles:
         flows = {name: _speaking(flow, phrases) for name, flow in self._as_read.items()}
         if errors:
             flows = {**self._stand_ins, **flows}
+        self.asking_after_a_remedy = {name: _speaking(flow, phrases) for name, flow in self._shipped_question.items()}
         if not any(trigger.on == "remedy.done" for flow in flows.values() for trigger in flow.triggers):
-            flows = {**{name: _speaking(flow, phrases) for name, flow in _asking_after_a_remedy(shipped)}, **flows}
+            flows = {**self.asking_after_a_remedy, **flows}
         self.flows, self.phrases = MappingProxyType(flows), MappingProxyType(phrases)
         self.errors = [*errors, *doubles]
 

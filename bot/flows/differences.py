@@ -7,7 +7,7 @@ that two versions which differ never look alike. What must not: how it is shown.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from datetime import datetime, time
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -52,7 +52,7 @@ _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 class Change:
     """One thing that differs at `place` (a step, or one of the places above); None: it is not there on that side.
 
-    `language` is that of words; empty where it is no words but a fact: a time, where a step leads, what an answer means.
+    `language` is that of words; empty where it is a fact: a time, where a step leads, what an answer means.
     """
 
     place: str
@@ -198,8 +198,9 @@ def _walk_list(
             title = f"{title} ({number})"
         yield from _walk(each, place, renamed, " ".join(part for part in (within, title) if part))
     if name == "variants" and len(values) > 1:
-        yield (place, " ".join((within, "products, in this order")).strip(), ""), ", ".join(
-            _plain(each.match) for each in values
+        yield (
+            (place, f"{within} products, in this order".strip(), ""),
+            ", ".join(_plain(each.match) for each in values),
         )
 
 
@@ -219,11 +220,7 @@ def _plain(value: Any) -> str:
             return " ".join(each for each in (days, hours) if each)
         case datetime():
             return f"{value:%Y-%m-%d %H:%M:%S}"
-        case time():
-            return f"{value:%H:%M}"
         case tuple():
             return ", ".join(_plain(each) for each in value)
         case _:
             return str(value)
-
-

@@ -1,8 +1,8 @@
 """Forms of the flow language, and how a text of an earlier one is read today.
 
-What a conversation began on is kept as it was written, in the form of the language of that day. When the language grows
-so that an old text would mean something else, or nothing, `FORMAT` is counted up and a pure function lifts the tree of a
-text by one; a text of form 1 goes through all of them. So no step ever has to be written again.
+What a conversation began on is kept as it was written, in the form of the language of that day. When the language
+grows so that an old text would mean something else, or nothing, `FORMAT` is counted up and a pure function lifts the
+tree of a text by one; a text of form 1 goes through all of them. So none of these ever has to be written again.
 
 What lives here: the numbers, and those functions. What must not: the language itself (`bot.flows.forms`).
 

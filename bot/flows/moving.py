@@ -66,7 +66,9 @@ def _carried(old: Flow, new: Flow, asked: Asked) -> Asked | str:
     if asked.choice is None or not 0 <= asked.choice < len(was.choices):
         return asked
     name = was.choices[asked.choice].name
-    places = [place for place, each in enumerate(becomes.choices) if each.name == name] if isinstance(becomes, Ask) else []
+    places = (
+        [place for place, each in enumerate(becomes.choices) if each.name == name] if isinstance(becomes, Ask) else []
+    )
     if not places:
         return f"the answer “{name}” that was given to “{asked.step}” is not there any more"
     return replace(asked, choice=places[0])

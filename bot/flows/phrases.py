@@ -75,7 +75,7 @@ def read_phrases(text: str, file: str) -> tuple[dict[str, Texts], list[FlowError
 
 
 def spoken_by(flow: Flow, phrases: Mapping[str, Texts]) -> dict[str, Texts]:
-    """Return those sentences that conversations of `flow` say themselves: they belong to its version as its texts do."""
+    """Return the sentences that conversations of `flow` say themselves: part of its version, as its texts are."""
     asks = [step for step in flow.steps.values() if isinstance(step, Ask)]
     spoken = {"ack_passed_on", "ack_noted"}
     if any(ask.remind is not None and not ask.remind.texts for ask in asks):

@@ -105,7 +105,7 @@ class UnitOfWork(Protocol):
         """Count the conversations that have not ended, by flow and version. Reads many rows: for people who ask."""
 
     def unfinished_on(self, flow: str, version: str, after: str, limit: int) -> list[Conversation]:
-        """Give the next `limit` conversations on a version that have not ended, beyond the id `after`; none is locked."""
+        """Give the next `limit` conversations on a version that have not ended, beyond the id `after`. Locks none."""
 
     # cases
     def case(self, case_id: str) -> Case | None:
