@@ -126,8 +126,8 @@ class Plan:
 
     `kind`: ``first`` (never published), ``changed``, ``confirm`` (runs already, as its file says; from then on only
     what is published runs), ``withdraw`` (its file is gone: it goes out of use), ``same`` or ``nothing`` (there is
-    nothing to do). `seen` is the number that it was looked at against, `number` the one that it would get. `refusals` say why it
-    cannot be, each with its place; where there is one, `publish` refuses, too.
+    nothing to do). `seen` is the number that it was looked at against, `number` the one that it would get. `refusals`
+    say why it cannot be, each with its place; where there is one, `publish` refuses, too.
     """
 
     flow: str

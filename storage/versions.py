@@ -56,8 +56,8 @@ class VersionStatements(Statements):
         Source: https://www.postgresql.org/docs/current/transaction-iso.html#XACT-READ-COMMITTED (read 2026-11-25).
         """
         row = {name: getattr(publication, name) for name in Publication.__dataclass_fields__}
-        added = self._connection.execute(self._insert_once(_PUBLICATIONS, "flow", "number"), row)
-        return added.rowcount == 1
+        insert = self._insert_once(_PUBLICATIONS, "flow", "number").returning(_PUBLICATIONS.c.number)
+        return self._connection.execute(insert, row).scalar_one_or_none() is not None
 
     def running_on(self, flow: str | None = None) -> dict[tuple[str, str], int]:
         """Count the conversations that have not ended, by flow and version."""

@@ -250,7 +250,6 @@ def test_verdicts_come_back_oldest_first(freja: SqlDatabase) -> None:
 
 def test_flow_version_is_kept_for_ever(database: SqlDatabase) -> None:
     """Proves that a version, once kept, is never changed."""
-
     kept = FlowVersion("f", "1", "first", NOW, {"reminder": {"en": "Well?"}}, 1)
 
     def work(unit: UnitOfWork) -> tuple[FlowVersion | None, FlowVersion | None]:
