@@ -72,6 +72,35 @@ class FlowFiles:
         self._stand_ins = dict(flows)
         self._read()
 
+    def text_of(self, name: str) -> str | None:
+        """Give what stands in the file of a flow at this moment; None where it has none, or it cannot be read."""
+        if self._folder is None or name not in self.names:
+            return None
+        return _text_of(self._folder / self.names[name])[0]
+
+    def write(self, name: str, text: str) -> Path | None:
+        """Let the file of a flow say `text`, whole or not at all; a flow without one gets one. Gives the file.
+
+        None: the flows in use are the shipped ones, which are nobody's to write.
+
+        Raises:
+            ConfigurationError: it cannot be written.
+        """
+        if self._folder is None:
+            return None
+        file = self._folder / self.names.get(name, f"{name}.yaml")
+        beside = file.with_name(f".{file.name}.new")
+        try:
+            beside.write_bytes(text.encode("utf-8"))
+            if file.exists():
+                beside.chmod(file.stat().st_mode)
+            beside.replace(file)
+        except OSError as error:
+            beside.unlink(missing_ok=True)
+            problem = f"the file cannot be written: {error.strerror or error}"
+            raise ConfigurationError(str(file), problem, "look at the permissions of file and folder") from error
+        return file
+
     def load(self) -> None:
         """Read everything. What is wrong with a file stands in `errors`; the other files serve nevertheless.
 

@@ -93,8 +93,9 @@ def _untranslated(phrases: Mapping[str, Texts], shop: Shop | None, file: str) ->
         if missing:
             shown = ", ".join(missing[:3]) + (" …" if len(missing) > 3 else "")  # noqa: PLR2004 - enough to begin with
             instead = pick_language(phrases[missing[0]], [language])
+            number = f"{len(missing)} sentence" + ("s" if len(missing) > 1 else "")
             message = (
-                f"{len(missing)} sentence{'s' if len(missing) > 1 else ''} of the bot's own ({shown}) not in {language!r}: "
+                f"{number} of the bot's own ({shown}) not in {language!r}: "
                 f"who reads {language!r} gets them in {instead!r}"
             )
             yield Finding("warning", message, file, hint=f"add {language}: … to a {PHRASES_FILE} in FLOWS_DIR")
