@@ -17,8 +17,8 @@ from bot.adapters.shop_file import read_shop_file, shop_problems
 from bot.adapters.slack.doctor import check_slack
 from bot.adapters.telegram import doctor as telegram
 from bot.adapters.telegram.connection import connect
+from bot.app.flow_checks import check, sources
 from bot.cli.faults import unexpected
-from bot.cli.flow_files import check, sources
 from bot.cli.terminal import counted, say, stdout
 from bot.desk.shop import Shop
 from bot.errors import FollowUpError
