@@ -4,8 +4,9 @@ What lives here: putting files and database together, again whenever one of them
 (`bot.publishing.in_use`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from pathlib import Path
 from types import MappingProxyType
 
 from bot import publishing
@@ -15,6 +16,8 @@ from bot.flows.model import Flow, Texts
 from bot.messages import as_kept
 from bot.ports.records import Publication
 from bot.ports.store import UnitOfWork
+from bot.settings import Settings
+from storage.database import open_database, parse_url
 
 
 class PublishedFlows:
@@ -54,7 +57,7 @@ class PublishedFlows:
             kept = {name: flow for name, head in heads.items() if (flow := self._kept(uow, head)) is not None}
             self._files.stand_in(kept)
         shown = (heads, self._files.flows)
-        if shown[0] == self._shown[0] and shown[1] is self._shown[1]:
+        if shown == self._shown:
             return False
         by_hand = {name: head for name, head in heads.items() if publishing.is_by_hand(head) and head.version}
         published = {name: flow for name, head in by_hand.items() if (flow := self._kept(uow, head)) is not None}
@@ -86,3 +89,41 @@ class PublishedFlows:
                 found = None
             self._read[key] = found
         return self._read[key]
+
+
+def published_otherwise(settings: Settings) -> list[str]:
+    """Say where a flow's file says something else than what runs, where there is a database to know it from.
+
+    Raises:
+        ConfigurationError: the folder of flows is not there, or a database that is there does not answer.
+    """
+    files = FlowFiles(settings.flows_dir)
+    files.load()
+    flows = PublishedFlows(files)
+
+    def ask(uow: UnitOfWork) -> list[str]:
+        flows.look(uow)
+        return flows.unpublished()
+
+    return _asked(settings, ask)
+
+
+def unreadable_versions(settings: Settings) -> list[str]:
+    """Say which versions cannot be read that somebody is on, where there is a database to know it from.
+
+    Raises:
+        ConfigurationError: a database that is there does not answer.
+    """
+    return _asked(settings, publishing.unreadable)
+
+
+def _asked(settings: Settings, question: Callable[[UnitOfWork], list[str]]) -> list[str]:
+    """Ask a database without making or changing one; none, or one whose tables are of another day, knows nothing."""
+    location = parse_url(settings.database_url)
+    if location.get_backend_name() == "sqlite" and not Path(str(location.database)).exists():
+        return []
+    database = open_database(settings.database_url)
+    try:
+        return database.run_now(question) if database.schema_state() in {"current", "ahead"} else []
+    finally:
+        database.close()
