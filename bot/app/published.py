@@ -30,6 +30,7 @@ class PublishedFlows:
         self.heads: Mapping[str, Publication] = {}
         self._read: dict[tuple[str, str], Flow | None] = {}
         self._shown: tuple[object, object] = (None, None)
+        self._taken_up: Mapping[str, Flow] | None = None
 
     @property
     def phrases(self) -> Mapping[str, Texts]:
@@ -49,28 +50,38 @@ class PublishedFlows:
         """Look at the files again; gives the errors that now stand, if any changed."""
         return self._files.reload_if_changed()
 
-    def look(self, uow: UnitOfWork) -> bool:
-        """See what is published by now, and show what runs. Gives whether that, or a file, has changed."""
+    @property
+    def has_changed_files(self) -> bool:
+        """Whether the files say something else than when `take_up` last looked."""
+        return self._files.flows != self._taken_up
+
+    def look(self, uow: UnitOfWork) -> None:
+        """See what is published by now, and show what runs."""
         heads = publishing.heads_of(uow)
-        if self._files.errors and not self._shown[0]:
+        if self._files.errors and self._shown == (None, None):
             # At the first look: a file that cannot be read now was good before the last start.
             kept = {name: flow for name, head in heads.items() if (flow := self._kept(uow, head)) is not None}
             self._files.stand_in(kept)
         shown = (heads, self._files.flows)
         if shown == self._shown:
-            return False
+            return
         by_hand = {name: head for name, head in heads.items() if publishing.is_by_hand(head) and head.version}
         published = {name: flow for name, head in by_hand.items() if (flow := self._kept(uow, head)) is not None}
         flows = publishing.in_use(self._from_files(heads), heads, published)
         if not any(trigger.on == "remedy.done" for flow in flows.values() for trigger in flow.triggers):
             flows = {**flows, **self._files.asking_after_a_remedy}
         self.flows, self.heads, self._shown = MappingProxyType(flows), heads, shown
-        return True
 
-    def take_up(self, uow: UnitOfWork, now: datetime) -> None:
-        """Note in the history what runs as the files say; then look."""
-        publishing.take_up(uow, self._from_files(publishing.heads_of(uow)).values(), now)
+    def take_up(self, uow: UnitOfWork, now: datetime) -> list[Publication]:
+        """Note in the history what runs as the files say, and look. Gives what was new in it.
+
+        Done when the files change, and not whenever the history does: two programs with different files would never
+        come to rest.
+        """
+        self._taken_up = self._files.flows
+        taken_up = publishing.take_up(uow, self._from_files(publishing.heads_of(uow)).values(), now)
         self.look(uow)
+        return taken_up
 
     def _from_files(self, heads: Mapping[str, Publication]) -> Mapping[str, Flow]:
         """Give what the files say, less the shipped question after a remedy where a published one takes its place."""
