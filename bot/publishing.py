@@ -201,7 +201,8 @@ def publication_of(uow: UnitOfWork, name: str, number: int) -> Publication:
         return found
     if not history:
         raise NotFound(f"nothing of {name!r} was ever published → aftersale flows list says what was")
-    raise NotFound(f"{name} has no v{number} → it has v1 to v{history[-1].number}; see: aftersale flows list {name}")
+    there_are = "v1 only" if len(history) == 1 else f"v1 to v{history[-1].number}"
+    raise NotFound(f"{name} has no v{number} → it has {there_are}; see: aftersale flows list {name}")
 
 
 def _plan(

@@ -60,7 +60,11 @@ class Drafts:
             name: of the flow.
             shop: whose languages, touchpoints and teams are checked against; None: they are not.
         """
-        checked = check(sources([], self.folder), shop)
+        try:
+            given = sources([], self.folder)
+        except NotFound:  # an empty folder: there is nothing to be against
+            return []
+        checked = check(given, shop)
         concerned = {self.flow_files.names.get(name, name), PHRASES_FILE}
         wrong = [
             str(each)

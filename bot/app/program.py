@@ -194,11 +194,14 @@ class Program:
             return
         for error in self._flows.reload_if_changed():
             _log.warning("flow_refused", problem=str(error))
-        has_changed = await self.database.run(self._flows.look)
-        if has_changed:
-            await self.database.run(partial(self._flows.take_up, now=self.house.clock.now()))
+        if self._flows.has_changed_files:
+            taken_up = await self.database.run(partial(self._flows.take_up, now=self.house.clock.now()))
+            for each in taken_up:
+                _log.info("flow_taken_up", flow=each.flow, number=each.number)
             for problem in self._flows.unpublished():
                 _log.warning("flow_not_published", problem=problem)
+        else:
+            await self.database.run(self._flows.look)
 
     def wake(self) -> None:
         """Look now whether something is due (the clock was moved, another process wrote)."""

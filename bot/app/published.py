@@ -4,8 +4,9 @@ What lives here: putting files and database together, again whenever one of them
 (`bot.publishing.in_use`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from pathlib import Path
 from types import MappingProxyType
 
 from bot import publishing
@@ -15,6 +16,8 @@ from bot.flows.model import Flow, Texts
 from bot.messages import as_kept
 from bot.ports.records import Publication
 from bot.ports.store import UnitOfWork
+from bot.settings import Settings
+from storage.database import open_database, parse_url
 
 
 class PublishedFlows:
@@ -27,6 +30,7 @@ class PublishedFlows:
         self.heads: Mapping[str, Publication] = {}
         self._read: dict[tuple[str, str], Flow | None] = {}
         self._shown: tuple[object, object] = (None, None)
+        self._taken_up: Mapping[str, Flow] | None = None
 
     @property
     def phrases(self) -> Mapping[str, Texts]:
@@ -46,28 +50,38 @@ class PublishedFlows:
         """Look at the files again; gives the errors that now stand, if any changed."""
         return self._files.reload_if_changed()
 
-    def look(self, uow: UnitOfWork) -> bool:
-        """See what is published by now, and show what runs. Gives whether that, or a file, has changed."""
+    @property
+    def has_changed_files(self) -> bool:
+        """Whether the files say something else than when `take_up` last looked."""
+        return self._files.flows != self._taken_up
+
+    def look(self, uow: UnitOfWork) -> None:
+        """See what is published by now, and show what runs."""
         heads = publishing.heads_of(uow)
-        if self._files.errors and not self._shown[0]:
+        if self._files.errors and self._shown == (None, None):
             # At the first look: a file that cannot be read now was good before the last start.
             kept = {name: flow for name, head in heads.items() if (flow := self._kept(uow, head)) is not None}
             self._files.stand_in(kept)
         shown = (heads, self._files.flows)
-        if shown[0] == self._shown[0] and shown[1] is self._shown[1]:
-            return False
+        if shown == self._shown:
+            return
         by_hand = {name: head for name, head in heads.items() if publishing.is_by_hand(head) and head.version}
         published = {name: flow for name, head in by_hand.items() if (flow := self._kept(uow, head)) is not None}
         flows = publishing.in_use(self._from_files(heads), heads, published)
         if not any(trigger.on == "remedy.done" for flow in flows.values() for trigger in flow.triggers):
             flows = {**flows, **self._files.asking_after_a_remedy}
         self.flows, self.heads, self._shown = MappingProxyType(flows), heads, shown
-        return True
 
-    def take_up(self, uow: UnitOfWork, now: datetime) -> None:
-        """Note in the history what runs as the files say; then look."""
-        publishing.take_up(uow, self._from_files(publishing.heads_of(uow)).values(), now)
+    def take_up(self, uow: UnitOfWork, now: datetime) -> list[Publication]:
+        """Note in the history what runs as the files say, and look. Gives what was new in it.
+
+        Done when the files change, and not whenever the history does: two programs with different files would never
+        come to rest.
+        """
+        self._taken_up = self._files.flows
+        taken_up = publishing.take_up(uow, self._from_files(publishing.heads_of(uow)).values(), now)
         self.look(uow)
+        return taken_up
 
     def _from_files(self, heads: Mapping[str, Publication]) -> Mapping[str, Flow]:
         """Give what the files say, less the shipped question after a remedy where a published one takes its place."""
@@ -86,3 +100,41 @@ class PublishedFlows:
                 found = None
             self._read[key] = found
         return self._read[key]
+
+
+def published_otherwise(settings: Settings) -> list[str]:
+    """Say where a flow's file says something else than what runs, where there is a database to know it from.
+
+    Raises:
+        ConfigurationError: the folder of flows is not there, or a database that is there does not answer.
+    """
+    files = FlowFiles(settings.flows_dir)
+    files.load()
+    flows = PublishedFlows(files)
+
+    def ask(uow: UnitOfWork) -> list[str]:
+        flows.look(uow)
+        return flows.unpublished()
+
+    return _asked(settings, ask)
+
+
+def unreadable_versions(settings: Settings) -> list[str]:
+    """Say which versions cannot be read that somebody is on, where there is a database to know it from.
+
+    Raises:
+        ConfigurationError: a database that is there does not answer.
+    """
+    return _asked(settings, publishing.unreadable)
+
+
+def _asked(settings: Settings, question: Callable[[UnitOfWork], list[str]]) -> list[str]:
+    """Ask a database without making or changing one; none, or one whose tables are of another day, knows nothing."""
+    location = parse_url(settings.database_url)
+    if location.get_backend_name() == "sqlite" and not Path(str(location.database)).exists():
+        return []
+    database = open_database(settings.database_url)
+    try:
+        return database.run_now(question) if database.schema_state() in {"current", "ahead"} else []
+    finally:
+        database.close()

@@ -34,12 +34,15 @@ class Desk:
 
     @property
     def files(self) -> FlowFiles:
+        """The flows as their files have them at this moment."""
         return self.drafts.flow_files
 
     def now_running(self) -> Mapping[str, Publication]:
+        """Give the newest publication of each flow."""
         return self.base.flows.heads
 
     def names(self) -> list[str]:
+        """Give the names of all flows, in a file or published."""
         return sorted({*self.files.flows, *self.now_running()})
 
     def known(self, name: str) -> str:
@@ -53,9 +56,11 @@ class Desk:
         return name
 
     def refusals(self, name: str) -> list[str]:
+        """Say what keeps a flow from being published."""
         return self.drafts.refusals(name, self.base.house.shop)
 
     def file(self, name: str) -> str:
+        """Say where a flow comes from."""
         return self.files.names.get(name, "the shipped flow" if name in self.files.flows else "no file")
 
 

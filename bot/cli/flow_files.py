@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bot.adapters.shop_file import read_shop_file
 from bot.app.flow_checks import check, sources
+from bot.app.published import published_otherwise
 from bot.cli.terminal import counted, remark, say
 from bot.errors import FollowUpError
 from bot.flows.schema import flow_schema
@@ -33,9 +34,22 @@ def check_files(given: Sequence[Path]) -> int:
         for line in each.within(checked.texts.get(each.file, "")):
             say(line, "dim")
     errors, warnings = checked.count("error"), checked.count("warning")
+    if not given and not errors:
+        _say_what_is_not_published(settings)
     style = "red" if errors else "green"
     say(f"{counted(checked.files, 'file')}: {counted(errors, 'error')}, {counted(warnings, 'warning')}.", style)
     return 1 if errors else 0
+
+
+def _say_what_is_not_published(settings: Settings) -> None:
+    """Say where a file says something else than what runs; that a database is out of reach is no more than a remark."""
+    try:
+        problems = published_otherwise(settings)
+    except FollowUpError as error:
+        remark(f"! Whether these files are what runs is not known: {error}", "dim")
+        return
+    for problem in problems:
+        say(f"! {problem}", "yellow")
 
 
 def print_schema() -> int:

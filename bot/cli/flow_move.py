@@ -25,8 +25,11 @@ def move_conversations(name: str, start: str, end: str | None, sale: str | None,
         desk.known(name)
         (from_name, old), (source, target) = content_of(desk, name, number_of(start)), _ends(desk, name, start, end)
         to_name, new = content_of(desk, name, target.number)
-        if old is None or new is None or source.version == target.version:
-            raise NotFound(f"{from_name} and {to_name} are no two versions that one could move between")
+        if source.version == target.version:
+            raise NotFound(f"whoever is on {from_name} of {name} is on {to_name} already, which says the same")
+        if old is None or new is None:
+            out = from_name if old is None else to_name
+            raise NotFound(f"{out} took {name} out of use; nobody can be moved from or to it")
         heading(f"{name}: {from_name} → {to_name}")
         show_difference(difference(old, new))
         could, stay = base.database.run_now(lambda uow: _counted(uow, source, old, new, sale))

@@ -14,6 +14,9 @@ from bot.ports.records import Publication
 from bot.ports.store import UnitOfWork
 from bot.publishing import Plan, Standing
 
+_SHOWN_MAX = 5
+"""How many refusals of a flow are shown; the rest is for the commands that look into them."""
+
 
 def publish_flows(names: Sequence[str], *, note: str, by: str | None, moves: bool, yes: bool) -> int:
     """Publish what the files say, of the named flows or of all; gives 1 where something is against it.
@@ -81,10 +84,16 @@ def _show_plan(plan: Plan) -> None:
         "withdraw": f"takes it out of use: it has no file any more, and v{plan.seen} runs",
         "changed": f"v{plan.seen} → v{plan.number}",
     }.get(plan.kind, "")
-    heading(f"{plan.flow}: {runs}" if runs else plan.flow)
+    if plan.kind == "changed" or plan.refusals:
+        say("")
+    say(f"{plan.flow}: {'cannot be published' if plan.refusals else runs}", "bold")
     if plan.refusals:
-        for refusal in plan.refusals:
+        for refusal in plan.refusals[:_SHOWN_MAX]:
             say(f"  ✗ {refusal}", "red")
+        more = len(plan.refusals) - _SHOWN_MAX
+        if more > 0:
+            say(f"    … and {more} more", "red")
+        say(f"    See more with: aftersale flows check, and aftersale flows test {plan.flow}", "dim")
         return
     if plan.kind == "changed" and plan.old is not None:
         show_difference(plan.difference)
