@@ -205,6 +205,22 @@ def publication_of(uow: UnitOfWork, name: str, number: int) -> Publication:
     raise NotFound(f"{name} has no v{number} → it has {there_are}; see: aftersale flows list {name}")
 
 
+def content_of(uow: UnitOfWork, name: str, number: int) -> tuple[Publication, Flow | None]:
+    """Give a version with its content; none where it took the flow out of use.
+
+    Raises:
+        NotFound, FlowError: there is no such version, or it cannot be read any more.
+    """
+    found = publication_of(uow, name, number)
+    return found, as_kept(uow, name, found.version) if found.version else None
+
+
+def is_kept(uow: UnitOfWork, name: str, text: str) -> bool:
+    """Tell whether some version of a flow has just this text, so that nothing is lost where it is overwritten."""
+    kept = (uow.flow_version(name, each.version) for each in uow.publications(name))
+    return any(each is not None and each.source == text for each in kept)
+
+
 def _plan(
     uow: UnitOfWork,
     house: House,
@@ -365,6 +381,31 @@ def move(
         )  # fmt: skip
         moved += 1
     return Moved(moved, dict(stay))
+
+
+@dataclass(frozen=True, slots=True)
+class MovedPage:
+    """What came of one page of them, and the id that it ended with; "": there are no more."""
+
+    moved: Moved
+    after: str
+
+
+def move_page(
+    uow: UnitOfWork,
+    house: House,
+    start: Publication,
+    target: Publication,
+    now: datetime,
+    *,
+    by: str,
+    sale_id: str | None = None,
+    after: str = "",
+) -> MovedPage:
+    """Move the next page of those that stand on `start`, beyond the id `after`: a transaction that nobody waits for."""
+    found = to_move(uow, start.flow, start.version, sale_id=sale_id, after=after)
+    done = move(uow, house, found, start, target, now, by=by)
+    return MovedPage(done, max((each.id for each in found), default=""))
 
 
 # Troubles ---------------------------------------------------------------------------------------------------------

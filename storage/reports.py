@@ -9,7 +9,7 @@ from sqlalchemy import Connection, FromClause, func, or_, select
 
 from bot.ports.records import Incoming, Outgoing, Sale
 from bot.ports.standing import Standing
-from storage import standing
+from storage import standing, versions
 from storage.mapping import sale_from
 from storage.statements import is_any
 from storage.tables import metadata
@@ -53,6 +53,10 @@ class SqlReports:
     def sales_by_stage(self) -> dict[str, int]:
         """Give how many sales are ``linked``, ``asked``, ``answered``, ``confirmed``, and ``all``. Reads every one."""
         return self._ask(standing.sales_by_stage)
+
+    def conversations_by_flow(self) -> list[tuple[str, str, str | None, bool, int]]:
+        """Give how many conversations there are of each flow, status, outcome, and with or without a complete sale."""
+        return self._ask(versions.conversations_by_flow)
 
     def arrivals(self, after: int) -> tuple[int, dict[str, datetime]]:
         """Give the last row of the inbox, and when each source was last heard, of the rows beyond `after`."""

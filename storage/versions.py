@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from bot.ports.records import Conversation, FlowVersion, Publication
 from storage.mapping import conversation_from
@@ -12,8 +12,22 @@ from storage.tables import metadata
 _VERSIONS = metadata.tables["flow_versions"]
 _PUBLICATIONS = metadata.tables["flow_publications"]
 _CONVERSATIONS = metadata.tables["conversations"]
+_SALES = metadata.tables["sales"]
 
 _UNFINISHED = _CONVERSATIONS.c.state["status"].as_string() != "finished"
+
+
+def conversations_by_flow(connection: Connection) -> list[tuple[str, str, str | None, bool, int]]:
+    """Count conversations by flow, status, outcome, and whether their sale is complete. Reads every one."""
+    by = (
+        _CONVERSATIONS.c.flow,
+        _CONVERSATIONS.c.state["status"].as_string(),
+        _CONVERSATIONS.c.state["outcome"].as_string(),
+        _SALES.c.confirmed_at.is_not(None),
+    )
+    sold = _CONVERSATIONS.join(_SALES, _SALES.c.id == _CONVERSATIONS.c.sale_id)
+    rows = connection.execute(select(*by, func.count()).select_from(sold).group_by(*by))
+    return [(flow, status, outcome, bool(complete), number) for flow, status, outcome, complete, number in rows]
 
 
 class VersionStatements(Statements):

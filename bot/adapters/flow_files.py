@@ -35,6 +35,18 @@ class _Readable(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Typed:
+    """A file as somebody has it in their editor: not saved, and yet to be looked at as if it were."""
+
+    name: str
+    text: str
+
+    def read_bytes(self) -> bytes:
+        """Give what would stand in it."""
+        return self.text.encode("utf-8", "replace")
+
+
+@dataclass(frozen=True, slots=True)
 class _Seen:
     """What one file gave: `flow` is the last good version, even when `errors` says that the present text is not."""
 
@@ -50,9 +62,10 @@ class FlowFiles:
     place, so that another thread may go on reading what it has.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
-        """Remember where the flows are."""
+    def __init__(self, folder: Path | None = None, instead: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Remember where the flows are. `instead`: texts to be taken in the place of what files say, by file name."""
         self._folder = folder
+        self.instead = instead
         self._seen: dict[str, _Seen] = {}
         self._stand_ins: dict[str, Flow] = {}
         self._stamps: Mapping[str, object] = {}
@@ -72,6 +85,11 @@ class FlowFiles:
         self._stand_ins = dict(flows)
         self._read()
 
+    @property
+    def folder(self) -> Path | None:
+        """Where they are; None: the shipped ones."""
+        return self._folder
+
     def text_of(self, name: str) -> str | None:
         """Give what stands in the file of a flow at this moment; None where it has none, or it cannot be read."""
         if self._folder is None or name not in self.names:
@@ -89,16 +107,7 @@ class FlowFiles:
         if self._folder is None:
             return None
         file = self._folder / self.names.get(name, f"{name}.yaml")
-        beside = file.with_name(f".{file.name}.new")
-        try:
-            beside.write_bytes(text.encode("utf-8"))
-            if file.exists():
-                beside.chmod(file.stat().st_mode)
-            beside.replace(file)
-        except OSError as error:
-            beside.unlink(missing_ok=True)
-            problem = f"the file cannot be written: {error.strerror or error}"
-            raise ConfigurationError(str(file), problem, "look at the permissions of file and folder") from error
+        write_whole(file, text.encode("utf-8"))
         return file
 
     def load(self) -> None:
@@ -151,6 +160,10 @@ class FlowFiles:
         if self._folder is not None:
             self._stamps = _stamps(self._folder)
             sources = [self._folder / name for name in self._stamps]
+        typed: list[_Readable] = [
+            Typed(name, text) for name, text in self.instead.items() if _is_ours(Typed(name, text))
+        ]
+        sources = [each for each in sources if each.name not in self.instead] + typed
         errors: list[FlowError] = []
         seen: dict[str, _Seen] = {}
         phrases = dict(self._shipped_phrases)
@@ -205,7 +218,7 @@ class FlowFiles:
         return flow is not None and self._as_read.get(flow.name) is flow
 
     def _phrases_of(self, source: _Readable) -> tuple[Mapping[str, Texts], list[FlowError]]:
-        if self._folder is None:
+        if self._folder is None and source.name not in self.instead:
             return self._shipped_phrases, []
         text, error = _text_of(source)
         if text is None:
@@ -214,6 +227,24 @@ class FlowFiles:
         # A sentence that has just become invalid keeps its last good wording.
         kept = {} if not errors else {name: self.phrases[name] for name in self.phrases}
         return {**kept, **own}, errors
+
+
+def write_whole(file: Path, data: bytes) -> None:
+    """Let a file hold `data`, whole or not at all.
+
+    Raises:
+        ConfigurationError: it cannot be written.
+    """
+    beside = file.with_name(f".{file.name}.new")
+    try:
+        beside.write_bytes(data)
+        if file.exists():
+            beside.chmod(file.stat().st_mode)
+        beside.replace(file)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        problem = f"the file cannot be written: {error.strerror or error}"
+        raise ConfigurationError(str(file), problem, "look at the permissions of file and folder") from error
 
 
 def _speaking(flow: Flow, phrases: Mapping[str, Texts]) -> Flow:

@@ -11,9 +11,10 @@ from pathlib import Path
 from bot.adapters.flow_files import PHRASES_FILE, TESTS_SUFFIX, FlowFiles
 from bot.app.flow_checks import check, sources
 from bot.desk.shop import Shop
-from bot.errors import ConfigurationError, NotFound
+from bot.errors import ConfigurationError, FlowError, NotFound
 from bot.flows.model import Flow
 from bot.flows.yaml_tree import did_you_mean
+from bot.trials.model import Trial
 from bot.trials.parse import Known, read_trials
 from bot.trials.trial import run_trial
 
@@ -51,7 +52,26 @@ class Drafts:
             ]
         else:
             found = [(str(each), _bytes_of(each)) for each in self.folder.glob(f"*{TESTS_SUFFIX}")]
-        return sorted((name, _decoded(name, data)) for name, data in found)
+        typed = {name: text for name, text in self.flow_files.instead.items() if name.endswith(TESTS_SUFFIX)}
+        saved = [(name, _decoded(name, data)) for name, data in found if Path(name).name not in typed]
+        return sorted([*saved, *typed.items()])
+
+    def trials(self, name: str) -> tuple[list[Trial], list[FlowError]]:
+        """Give the tests of a flow, and what is wrong with the files that they stand in.
+
+        Raises:
+            ConfigurationError: a file cannot be read at all.
+        """
+        known = Known(self.shop, self.flow_files.flows, self.flow_files.phrases)
+        found: list[Trial] = []
+        wrong: list[FlowError] = []
+        for file, text in self.test_files():
+            trials, errors = read_trials(text, file, known)
+            own = [each for each in trials if each.flow == name]
+            found += own
+            if own or Path(file).name == f"{name}{TESTS_SUFFIX}":
+                wrong += errors
+        return found, wrong
 
     def refusals(self, name: str, shop: Shop | None = None) -> list[str]:
         """Say what keeps a flow from being published, each with its place: errors of the check, and tests that fail.
@@ -74,18 +94,13 @@ class Drafts:
         return wrong or self._failed_tests(name)
 
     def _failed_tests(self, name: str) -> list[str]:
-        known = Known(self.shop, self.flow_files.flows, self.flow_files.phrases)
-        said: list[str] = []
-        for file, text in self.test_files():
-            trials, errors = read_trials(text, file, known)
-            own = [each for each in trials if each.flow == name]
-            if own or Path(file).name == f"{name}{TESTS_SUFFIX}":
-                said += [str(each) for each in errors]
-            results = [run_trial(each, self.shop, self.flow_files) for each in own]
-            said += [
-                f"{each.place}: the test {each.trial.name} fails: {each.problem}" for each in results if not each.passed
-            ]
-        return said
+        trials, errors = self.trials(name)
+        results = [run_trial(each, self.shop, self.flow_files) for each in trials]
+        failed = [each for each in results if not each.passed]
+        return [
+            *map(str, errors),
+            *(f"{each.place}: the test {each.trial.name} fails: {each.problem}" for each in failed),
+        ]
 
 
 def _bytes_of(path: Path) -> bytes:

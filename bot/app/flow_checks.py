@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, Protocol
 
 from bot.adapters.flow_files import PHRASES_FILE, TESTS_SUFFIX
@@ -71,10 +72,12 @@ def _is_flow(name: str) -> bool:
     return name.endswith(_SUFFIXES) and not name.endswith(TESTS_SUFFIX) and not name.startswith(".")
 
 
-def check(given: Iterable[tuple[str, Source]], shop: Shop | None) -> Checked:
-    """Check files, each by itself, and that no two flows bear one name."""
+def check(
+    given: Iterable[tuple[str, Source]], shop: Shop | None, taken: Mapping[str, str] = MappingProxyType({})
+) -> Checked:
+    """Check files, each by itself, and that no two flows bear one name. `taken`: flows of other files, with theirs."""
     checked = Checked()
-    first: dict[str, str] = {}
+    first = dict(taken)
     files_given = list(given)
     phrases = _phrases(files_given)
     selling = {**SELLING, **phrases.get("words_of_selling", {})}
@@ -130,10 +133,10 @@ def _findings(
         return
     texts[name] = text
     if source.name == PHRASES_FILE:
-        yield from map(_as_finding, read_phrases(text, name)[1])
+        yield from map(as_finding, read_phrases(text, name)[1])
         return
     flow, errors = read_flow(text, name)
-    yield from map(_as_finding, errors)
+    yield from map(as_finding, errors)
     if flow is None:
         return
     if shop is None:
@@ -154,5 +157,6 @@ def _findings(
         yield Finding("error", f"the flow {flow.name!r} is in {first[flow.name]} already", name, hint=hint)
 
 
-def _as_finding(error: FlowError) -> Finding:
+def as_finding(error: FlowError) -> Finding:
+    """Give what keeps a file from being read as a finding about it."""
     return Finding("error", error.reason, error.file, error.line, error.column, error.hint)

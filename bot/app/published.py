@@ -33,6 +33,11 @@ class PublishedFlows:
         self._taken_up: Mapping[str, Flow] | None = None
 
     @property
+    def folder(self) -> Path | None:
+        """Where the files are; None: the shipped ones."""
+        return self._files.folder
+
+    @property
     def phrases(self) -> Mapping[str, Texts]:
         """The bot's own sentences, by name."""
         return self._files.phrases

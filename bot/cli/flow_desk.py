@@ -19,7 +19,6 @@ from bot.cli.terminal import counted, say
 from bot.errors import FollowUpError, NotFound
 from bot.flows.model import Flow
 from bot.flows.yaml_tree import did_you_mean
-from bot.messages import as_kept
 from bot.ports.records import Publication
 from bot.ports.store import UnitOfWork
 from bot.settings import Settings
@@ -78,12 +77,7 @@ def content_of(desk: Desk, name: str, number: int) -> tuple[str, Flow | None]:
     Raises:
         NotFound, FlowError: there is no such version, or it cannot be read any more.
     """
-
-    def look(uow: UnitOfWork) -> tuple[Publication, Flow | None]:
-        found = publishing.publication_of(uow, name, number)
-        return found, as_kept(uow, name, found.version) if found.version else None
-
-    publication, flow = desk.base.database.run_now(look)
+    publication, flow = desk.base.database.run_now(lambda uow: publishing.content_of(uow, name, number))
     return f"v{number}" + (f" ({publication.note})" if publication.note else ""), flow
 
 
@@ -134,12 +128,12 @@ def move_all(base: Base, source: Publication, target: Publication, sale: str | N
     after = ""
     while True:
 
-        def page(uow: UnitOfWork, after: str = after) -> tuple[publishing.Moved, str]:
-            found = publishing.to_move(uow, source.flow, source.version, sale_id=sale, after=after)
-            done = publishing.move(uow, base.house, found, source, target, base.house.clock.now(), by=by)
-            return done, max((each.id for each in found), default="")
+        def page(uow: UnitOfWork, after: str = after) -> publishing.MovedPage:
+            now = base.house.clock.now()
+            return publishing.move_page(uow, base.house, source, target, now, by=by, sale_id=sale, after=after)
 
-        done, after = base.database.run_now(page)
+        turned = base.database.run_now(page)
+        done, after = turned.moved, turned.after
         moved += done.moved
         stay = {reason: stay.get(reason, 0) + done.stay.get(reason, 0) for reason in {**stay, **done.stay}}
         if not after:

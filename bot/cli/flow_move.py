@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 from bot import publishing
+from bot.app.story import find_sale
 from bot.cli.flow_desk import Desk, ask, content_of, desk_of, move_all, number_of, reasons_of, whose
 from bot.cli.flow_difference import show_difference
-from bot.cli.opening import find_sale, opened
+from bot.cli.opening import opened
 from bot.cli.terminal import counted, heading, say
 from bot.errors import NotFound
 from bot.flows.differences import difference

@@ -7,24 +7,20 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from rich.text import Text
 
 from bot.app.drafts import Drafts
 from bot.cli.flow_opening import open_flows
 from bot.cli.terminal import say, stdout
-from bot.durations import Duration
 from bot.errors import ConfigurationError, FollowUpError, InputRefused
 from bot.flows.model import Flow
-from bot.sales import after
-from bot.trials.moments import DAYS, parse_when
-from bot.trials.parse import DEFAULT_SALE, DEFAULT_START, EVENTS, Known, read_trials
+from bot.trials.by_hand import LOOK_AHEAD, as_test, begin, beginning, go
+from bot.trials.moments import DAYS
+from bot.trials.parse import DEFAULT_SALE, DEFAULT_START, EVENTS
 from bot.trials.reasons import clock, reason
-from bot.trials.record import added_to, new_file, recorded
 from bot.trials.simulation import Given, Simulation
 from bot.trials.trail import Did, Entry, Noted, Said
 
@@ -37,11 +33,6 @@ why                why nothing is said, what comes next  link, block         ope
 claim              staff: take the case                 reply WORDS         staff: reply to the customer
 remedy KIND NOTE   staff: what was done about it        hand over TEAM      staff: give the case away
 help               this                                 quit                the end (Ctrl+D)"""
-
-LOOK_AHEAD = timedelta(days=60)
-"""How far `next` goes where nothing is said."""
-
-_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 _WHO = {"customer": "👤", "shop": "🛒", "staff": "🧑‍🔧"}
 _MOMENT = re.compile(rf"(\+|\d{{1,2}}[:.]\d\d$|\d{{4}}-\d|(today|tomorrow|{'|'.join(DAYS)})[a-z]* \d{{1,2}}[:.]\d\d$)")
@@ -81,7 +72,7 @@ def play_flow(name: str, folder: Path | None, wish: Wish) -> int:
     who = f"{customer['name']} ({customer['locale']}, {simulation.zone})"
     say(f"▶ {name}, played as {who} in the shop {opened.shop.name}.", "bold")
     say("Type help for what you can do; the clock stands still until you move it.", "dim")
-    _begin(flow, simulation, wish.event)
+    begin(flow, simulation, wish.event)
     table.show_new()
     for line in _lines(table):
         if line in ("quit", "exit", "q"):
@@ -106,26 +97,10 @@ def _given(wish: Wish, opened: Drafts) -> Given:
     if wish.consents not in consents:
         raise InputRefused([("--consents", f"{wish.consents!r} is none of {', '.join(consents)}")])
     try:
-        when = parse_when(wish.start)
-        zone = ZoneInfo(wish.zone or opened.shop.time_zone)
+        start = beginning(wish.start, wish.zone or opened.shop.time_zone)
     except (ValueError, OSError, LookupError) as error:
         raise InputRefused([("--start or --zone", str(error))]) from error
-    first = parse_when(DEFAULT_START).after(_EPOCH, zone, _add)
-    start = when.after(first, zone, _add)
     return Given(sale, start, consents[wish.consents])
-
-
-def _add(at: datetime, length: Duration) -> datetime:
-    return at + length.span
-
-
-def _begin(flow: Flow, simulation: Simulation, event: str | None) -> None:
-    """Let happen what the flow starts on."""
-    on = event or (flow.triggers[0].on if flow.triggers else "order.placed")
-    simulation.happens(on if on in EVENTS else "order.delivered")
-    if on == "remedy.done":
-        simulation.writes("Something is wrong with it")
-        simulation.remedies(next(iter(simulation.house.shop.remedies)))
 
 
 class _Table:
@@ -217,13 +192,7 @@ class _Table:
         }
 
     def _go(self, line: str) -> None:
-        simulation = self.simulation
-        try:
-            when = parse_when(line)
-        except ValueError as error:
-            raise InputRefused([("the moment", str(error))]) from error
-        zone = ZoneInfo(simulation.zone)
-        simulation.go(when.after(simulation.now, zone, lambda at, length: after(simulation.house, length, at)))
+        go(self.simulation, line)
 
     def _next(self) -> None:
         simulation = self.simulation
@@ -283,17 +252,12 @@ def _write(path: Path, flow: Flow, simulation: Simulation, opened: Drafts) -> No
         ConfigurationError: the file cannot be written, or could not be read afterwards.
     """
     before = path.read_text(encoding="utf-8") if path.exists() else ""
-    known = Known(opened.shop, opened.flow_files.flows, opened.flow_files.phrases)
-    names = {each.name for each in read_trials(before, str(path), known)[0]} if before.strip() else set()
-    number = next(number for number in range(1, len(names) + 2) if f"played_{number}" not in names)
-    test = recorded(f"played_{number}", simulation)
-    text = added_to(before, test) if before.strip() else new_file(flow.name, test)
-    errors = read_trials(text, str(path), known)[1]
-    if errors:
-        problem = f"the test was not written: {errors[0]}"
+    kept = as_test(before, str(path), flow, simulation, opened.shop, opened.flow_files)
+    if kept.error is not None:
+        problem = f"the test was not written: {kept.error}"
         raise ConfigurationError(str(path), problem, "mend the file, or name a new one")
     try:
-        path.write_text(text, encoding="utf-8")
+        path.write_text(kept.text, encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(str(path), f"cannot be written: {error.strerror or error}") from error
-    say(f"Recorded as the test played_{number} in {path}; run it with: aftersale flows test {flow.name}", "green")
+    say(f"Recorded as the test {kept.name} in {path}; run it with: aftersale flows test {flow.name}", "green")

@@ -167,12 +167,7 @@ def _refuse_to_lose_edits(desk: Desk, name: str, *, discard_edits: bool) -> None
     text = desk.files.text_of(name)
     if text is None or discard_edits:
         return
-
-    def is_kept(uow: UnitOfWork) -> bool:
-        kept = (uow.flow_version(name, each.version) for each in uow.publications(name))
-        return any(each is not None and each.source == text for each in kept)
-
-    if not desk.base.database.run_now(is_kept):
+    if not desk.base.database.run_now(lambda uow: publishing.is_kept(uow, name, text)):
         raise FollowUpError(
             f"{desk.file(name)} has edits that no version keeps (comments count, too) → publish them, "
             "or copy the file; or let them go: --discard-edits"
