@@ -23,6 +23,8 @@ from bot.flows.model import Flow
 from bot.flows.parse import read_flow
 from bot.trials.parse import Known, read_trials
 
+LIBRARY = str(files("bot.flows").joinpath("library"))
+"""Where the shipped flows are, for whoever wants a copy."""
 NOT_THERE = ""
 """The stamp of a file that is not there."""
 

@@ -1,16 +1,12 @@
 """How two versions of a flow are laid side by side in the terminal: steps, facts, words in each language."""
 
-import difflib
-import re
 from collections.abc import Sequence
 
 from rich.table import Table
 from rich.text import Text
 
 from bot.cli.terminal import say, show, stdout
-from bot.flows.differences import Change, Difference
-
-_WORDS = re.compile(r"\s+|[^\s]+")
+from bot.flows.differences import Change, Difference, word_by_word
 
 
 def show_difference(found: Difference) -> None:
@@ -58,11 +54,10 @@ def _table(first: str, second: str, third: str, fourth: str) -> Table:
 
 def _side_by_side(old: str, new: str) -> tuple[Text, Text]:
     """Mark the words that went in red, those that came in green; what stayed is plain."""
-    before, after = _WORDS.findall(old), _WORDS.findall(new)
     left, right = Text("- " if old else "–", style="red"), Text("+ " if new else "–", style="green")
     left.stylize("default", 2)
-    for kind, a, b, c, d in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
-        same = kind == "equal"
-        left.append("".join(before[a:b]), "default" if same else "bold red")
-        right.append("".join(after[c:d]), "default" if same else "bold green")
+    before, after = word_by_word(old, new)
+    for text, parts, style in ((left, before, "bold red"), (right, after, "bold green")):
+        for part, differs in parts:
+            text.append(part, style if differs else "default")
     return left, right

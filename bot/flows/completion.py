@@ -265,16 +265,16 @@ def _values(place: _Place, around: Around, text: str) -> Iterator[Option]:
         yield from (Option(each, each, "name") for each in NAMES)
 
 
-def steps_in(text: str) -> list[str]:
-    """Give the names of the steps in a flow's text, however it stands otherwise."""
+def steps_in(text: str) -> dict[str, int]:
+    """Give the steps in a flow's text with the lines on which they begin, however it stands otherwise."""
     lines = text.split("\n")
     try:
         start = next(number for number, line in enumerate(lines) if line.rstrip() == "steps:")
     except StopIteration:
-        return []
-    found: list[str] = []
+        return {}
+    found: dict[str, int] = {}
     indent: int | None = None
-    for line in lines[start + 1 :]:
+    for number, line in enumerate(lines[start + 1 :], start + 2):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         deep = len(line) - len(line.lstrip())
@@ -283,7 +283,7 @@ def steps_in(text: str) -> list[str]:
         key = _KEY.match(line)
         indent = deep if indent is None else indent
         if key and deep == indent and _STEP_NAME.fullmatch(key[3]):
-            found.append(key[3])
+            found[key[3]] = number
     return found
 
 

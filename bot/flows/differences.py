@@ -5,11 +5,13 @@ facts about a step (where it leads, its times, what an answer means). Everything
 that two versions which differ never look alike. What must not: how it is shown.
 """
 
+import difflib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeAlias
 
 from bot.durations import Duration
 from bot.flows.model import End, Flow, Match, Step, Trigger, Variant, Window
@@ -104,6 +106,23 @@ def difference(old: Flow, new: Flow) -> Difference:
         tuple(each for each in changes if each.language),
         tuple(each for each in changes if not each.language),
     )
+
+
+Part: TypeAlias = tuple[str, bool]
+"""A part of a text, and whether it differs."""
+
+_WORDS = re.compile(r"\s+|[^\s]+")
+
+
+def word_by_word(old: str, new: str) -> tuple[list[Part], list[Part]]:
+    """Lay two texts side by side: the parts of each, and which of them the other has not."""
+    before, after = _WORDS.findall(old), _WORDS.findall(new)
+    left: list[Part] = []
+    right: list[Part] = []
+    for kind, a, b, c, d in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        left.append(("".join(before[a:b]), kind != "equal"))
+        right.append(("".join(after[c:d]), kind != "equal"))
+    return [each for each in left if each[0]], [each for each in right if each[0]]
 
 
 def kind_of(step: Step) -> str:

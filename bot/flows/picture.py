@@ -1,7 +1,8 @@
 """A flow as a picture: one SVG file, drawn without any other program. Pure: a flow in, a text out.
 
 Each step is a card with its words; its ways out stand at its lower edge, as buttons do below a message, and an arrow
-leads from each to the next step. Where a way ends the conversation, it says so itself; where one leads back up, it
+leads from each to the next step. Each card is a group that bears its step's name (``data-step``), so that a page can
+lead from it to where it is written. Where a way ends the conversation, it says so itself; where one leads back up, it
 names the step, so that no arrow runs through the picture against the reading direction.
 """
 
@@ -151,6 +152,7 @@ def _card(drawn: _Drawn, x: float, y: float) -> Iterator[str]:
         yield f"<rect x='{left:.1f}' y='{y:.1f}' width='{drawn.width:.1f}' height='30' rx='15' fill='{fill}'/>"
         yield _words(card.text, x, y + 19, "#ffffff", anchor="middle", weight="bold")
         return
+    yield f"<g data-step='{escape(card.name)}'>"
     yield (
         f"<rect x='{left:.1f}' y='{y:.1f}' width='{drawn.width:.1f}' height='{drawn.height:.1f}' rx='8' "
         f"fill='{fill}' stroke='{line}' stroke-width='1.4'/>"
@@ -166,6 +168,7 @@ def _card(drawn: _Drawn, x: float, y: float) -> Iterator[str]:
     for port in drawn.ports:
         if port.lines:
             yield from _drawn_port(port, x + port.offset, y + drawn.height)
+    yield "</g>"
 
 
 def _drawn_port(port: _Port, x: float, bottom: float) -> Iterator[str]:

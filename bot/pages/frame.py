@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from zoneinfo import ZoneInfo
 
 from nicegui import ui
@@ -21,7 +22,12 @@ from bot.ports.records import Role
 THEME = "aftersale_theme"
 _THEMES = ("auto", "light", "dark")
 _YEAR = 31_536_000
-_STYLE_VERSION = hashlib.sha256((STATIC / "style.css").read_bytes()).hexdigest()[:10]
+
+
+@cache
+def version_of_file(name: str) -> str:
+    """Give what stands behind the address of a file of ours, so that a browser does not keep an old one."""
+    return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:10]
 
 
 @dataclass(slots=True)
@@ -76,15 +82,15 @@ def places(visit: Visit) -> Sequence[tuple[str, str]]:
     """Give where one can go: address and name."""
     words = visit.words
     sandbox = [("/", words("nav_sandbox"))] if visit.world.playground is not None else []
-    return [*sandbox]
+    return [*sandbox, ("/flows", words("nav_flows"))]
 
 
 @contextmanager
-def frame(visit: Visit, title: str, here: str, *, wide: bool = False) -> Iterator[Element]:
+def frame(visit: Visit, title: str, here: str, *, wide: bool = False, kind: str = "") -> Iterator[Element]:
     """Draw the frame, and be within it. `here`: the address of this page among `places`."""
     words = visit.words
     ui.page_title(f"{title} · aftersale")
-    ui.add_head_html(f'<link rel="stylesheet" href="{visit.root}/static/style.css?{_STYLE_VERSION}">')
+    ui.add_head_html(f'<link rel="stylesheet" href="{visit.root}/static/style.css?{version_of_file("style.css")}">')
     root = "document.documentElement"
     theme = f"{root}.dataset.theme = {json.dumps(visit.theme)};" if visit.theme != "auto" else ""
     ui.add_head_html(f"<script>{root}.lang = {json.dumps(words.language)}; {theme}</script>")
@@ -97,7 +103,7 @@ def frame(visit: Visit, title: str, here: str, *, wide: bool = False) -> Iterato
                 put("a", name, href=f"{visit.root}{address}", aria_current=current)
         with put("div", None, "frame-end"):
             _settings(visit)
-    with put("main", None, "page stack wide" if wide else "page stack", id="content", tabindex="-1") as main:
+    with put("main", None, f"page stack {'wide' if wide else ''} {kind}".strip(), id="content", tabindex="-1") as main:
         visit._line.append(put("div", None, "live", aria_live="polite", role="status"))  # noqa: SLF001 - its own frame
         yield main
 

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bot.pages import sandbox_page
 from bot.pages.frame import frame, visit_of
+from bot.pages.studio import routes as studio
 from bot.pages.world import WORLD, World
 
 _log = structlog.get_logger("aftersale.pages")
@@ -54,6 +55,8 @@ def _outer() -> FastAPI:
 
 
 def _add_pages() -> None:
+    studio.add_pages()
+
     @ui.page("/")
     def start(request: Request) -> None:
         visit = visit_of(request)

@@ -7,6 +7,8 @@ from zoneinfo import ZoneInfo
 from babel.dates import format_datetime
 from starlette.requests import Request
 
+from bot.pages.studio_words import STUDIO
+
 LANGUAGES = ("en", "da")
 LANGUAGE = "aftersale_language"
 """The cookie with which a browser remembers its language."""
@@ -234,4 +236,5 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "factor_clarity": ("Clarity", "Klarhed"),
     "factor_quality": ("Quality", "Kvalitet"),
     "satisfaction": ("Satisfaction, their product:", "Tilfredshed, deres produkt:"),
+    **STUDIO,
 }

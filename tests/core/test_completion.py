@@ -78,5 +78,5 @@ def test_the_sentences_of_the_bot_are_known_by_name() -> None:
 
 def test_steps_are_found_in_a_text_that_cannot_be_read() -> None:
     """Whoever types a flow has a broken one most of the time."""
-    assert steps_in(ONE + "  thanks: { say: \n# x\nafter: x\n  no: 1\n") == ["arrived", "thanks"]
-    assert steps_in("flow: x") == []
+    assert steps_in(ONE + "  thanks: { say: \n# x\nafter: x\n  no: 1\n") == {"arrived": 5, "thanks": 9}
+    assert steps_in("flow: x") == {}

@@ -1,0 +1,19 @@
+"""What both pages of the studio begin with: the files of flows that this program runs, and its style."""
+
+from nicegui import ui
+
+from bot.app.editing import Workshop
+from bot.app.published import PublishedFlows
+from bot.pages.frame import Visit, version_of_file
+
+
+def workshop_of(visit: Visit) -> Workshop:
+    """Give the files of flows of the program that is looked at."""
+    house = visit.world.program.house
+    folder = house.flows.folder if isinstance(house.flows, PublishedFlows) else None
+    return Workshop(folder, house.shop)
+
+
+def add_style(visit: Visit) -> None:
+    """Have the page look as the studio does."""
+    ui.add_head_html(f'<link rel="stylesheet" href="{visit.root}/studio/studio.css?{version_of_file("studio.css")}">')
