@@ -36,7 +36,7 @@ class SlackPane:
                 self._talk = put("div", None, "slack-talk", tabindex="0", role="region", aria_label=words("messages"))
                 self._posts = Rows(self._talk)
                 self._foot = Rows(put("div", None))
-            self._veil = Rows(put("div", None))
+            self._veil = Rows(put("div", None, "contents"))
 
     @property
     def _member(self) -> Member:
