@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from bot.adapters.sandbox.slack import Member
+from bot.adapters.sandbox.slack import Member, markup
 from bot.adapters.sandbox.slack.forms import Answer
-from bot.pages import mrkdwn
 from bot.pages.block_kit import Drawing
 from bot.pages.drawing import Given, Row, Rows, button, form, handed, html, put
 from bot.pages.frame import Visit, scroll_down
@@ -178,7 +177,7 @@ class SlackPane:
         if blocks:
             Drawing(self._names, press, self._visit.words("choose")).draw(blocks)
         elif post.text:
-            html(mrkdwn.html(post.text, self._names))
+            html(markup.html([], self._names, text=post.text))
         for name in post.files:
             put("p", f"📎 {name}", "quiet")
 
