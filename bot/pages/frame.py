@@ -76,7 +76,13 @@ def places(visit: Visit) -> Sequence[tuple[str, str]]:
     """Give where one can go: address and name."""
     words = visit.words
     sandbox = [("/", words("nav_sandbox"))] if visit.world.playground is not None else []
-    return [*sandbox]
+    shop = [
+        ("/sales", words("sales")),
+        ("/unlinked", words("nav_unlinked")),
+        ("/outbox", words("outbox")),
+        ("/inbox", words("inbox")),
+    ]
+    return [*sandbox, *shop]
 
 
 @contextmanager
@@ -88,7 +94,13 @@ def frame(visit: Visit, title: str, here: str, *, wide: bool = False) -> Iterato
     root = "document.documentElement"
     theme = f"{root}.dataset.theme = {json.dumps(visit.theme)};" if visit.theme != "auto" else ""
     ui.add_head_html(f"<script>{root}.lang = {json.dumps(words.language)}; {theme}</script>")
+    around = ui.context.client.content.parent_slot
+    if around is not None:
+        around.parent.props["role"] = "none"  # NiceGUI puts all of a page, its head too, into one <main>
     put("a", words("skip"), "skip button", href="#content")
+    put("div", None, "busy-line", id="leaving", role="progressbar", aria_label=words("working"))
+    leaving = "document.getElementById('leaving')?.classList.add('on')"
+    ui.add_head_html(f'<script>addEventListener("beforeunload", () => {leaving});</script>')
     with put("header", None, "frame-top"):
         put("a", "aftersale", "brand", href=f"{visit.root}/", aria_label=words("home"))
         with put("nav", None, aria_label=words("pages")):

@@ -11,8 +11,8 @@ from nicegui import ui
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bot.pages import sandbox_page
-from bot.pages.frame import frame, visit_of
+from bot.pages import queue_pages, sale_page, sales_page, sandbox_page, unlinked_page
+from bot.pages.frame import visit_of
 from bot.pages.world import WORLD, World
 
 _log = structlog.get_logger("aftersale.pages")
@@ -55,10 +55,29 @@ def _outer() -> FastAPI:
 
 def _add_pages() -> None:
     @ui.page("/")
-    def start(request: Request) -> None:
+    async def start(request: Request) -> None:
         visit = visit_of(request)
         if visit.world.playground is not None:
             sandbox_page.draw(visit, visit.world.playground)
-            return
-        with frame(visit, "aftersale", "/"):
-            pass
+        else:
+            await sales_page.draw(visit, request)
+
+    @ui.page("/sales")
+    async def sales(request: Request) -> None:
+        await sales_page.draw(visit_of(request), request)
+
+    @ui.page("/sales/{sale:path}")
+    async def sale(request: Request, sale: str) -> None:
+        await sale_page.draw(visit_of(request), sale)
+
+    @ui.page("/unlinked")
+    async def unlinked(request: Request) -> None:
+        await unlinked_page.draw(visit_of(request), request)
+
+    @ui.page("/outbox")
+    async def outbox(request: Request) -> None:
+        await queue_pages.draw_outbox(visit_of(request), request)
+
+    @ui.page("/inbox")
+    async def inbox(request: Request) -> None:
+        await queue_pages.draw_inbox(visit_of(request), request)
