@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
@@ -11,7 +11,7 @@ from nicegui import ui
 from nicegui.element import Element
 from starlette.requests import Request
 
-from bot.errors import Forbidden
+from bot.errors import FollowUpError, Forbidden
 from bot.pages.door import STATIC, VISITOR, Visitor
 from bot.pages.drawing import choose, put
 from bot.pages.words import LANGUAGE, NAMES, Words, language_of
@@ -21,7 +21,7 @@ from bot.ports.records import Role
 THEME = "aftersale_theme"
 _THEMES = ("auto", "light", "dark")
 _YEAR = 31_536_000
-_STYLE_VERSION = hashlib.sha256((STATIC / "style.css").read_bytes()).hexdigest()[:10]
+_VERSION = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(STATIC.iterdir()))).hexdigest()[:10]
 
 
 @dataclass(slots=True)
@@ -50,6 +50,17 @@ class Visit:
             raise Forbidden(self.words("session_over"))
         if not self.visitor.may(needed):
             raise Forbidden(self.words("not_allowed", role=self.words(f"role_{needed}")))
+
+    def every(self, seconds: float, look: Callable[[], Awaitable[None]]) -> None:
+        """Look again and again while the window is open; what keeps it from looking is said, and it goes on."""
+
+        async def safely() -> None:
+            try:
+                await look()
+            except FollowUpError as error:
+                self.say(str(error), "bad")
+
+        ui.timer(seconds, safely, immediate=False)
 
     def say(self, text: str, kind: str = "") -> None:
         """Say something at the top of the page; "" takes it away. Screen readers say it at once."""
@@ -90,7 +101,7 @@ def frame(visit: Visit, title: str, here: str, *, wide: bool = False) -> Iterato
     """Draw the frame, and be within it. `here`: the address of this page among `places`."""
     words = visit.words
     ui.page_title(f"{title} · aftersale")
-    ui.add_head_html(f'<link rel="stylesheet" href="{visit.root}/static/style.css?{_STYLE_VERSION}">')
+    ui.add_head_html(f'<link rel="stylesheet" href="{visit.root}/static/style.css?{_VERSION}">')
     root = "document.documentElement"
     theme = f"{root}.dataset.theme = {json.dumps(visit.theme)};" if visit.theme != "auto" else ""
     ui.add_head_html(f"<script>{root}.lang = {json.dumps(words.language)}; {theme}</script>")
@@ -99,8 +110,7 @@ def frame(visit: Visit, title: str, here: str, *, wide: bool = False) -> Iterato
         around.parent.props["role"] = "none"  # NiceGUI puts all of a page, its head too, into one <main>
     put("a", words("skip"), "skip button", href="#content")
     put("div", None, "busy-line", id="leaving", role="progressbar", aria_label=words("working"))
-    leaving = "document.getElementById('leaving')?.classList.add('on')"
-    ui.add_head_html(f'<script>addEventListener("beforeunload", () => {leaving});</script>')
+    ui.add_head_html(f'<script src="{visit.root}/static/pages.js?{_VERSION}" defer></script>')
     with put("header", None, "frame-top"):
         put("a", "aftersale", "brand", href=f"{visit.root}/", aria_label=words("home"))
         with put("nav", None, aria_label=words("pages")):

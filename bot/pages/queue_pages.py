@@ -1,10 +1,10 @@
 """Messages out and what came in: what waits, failed or is in doubt, what to do about it, and trying again."""
 
+import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import get_args
 
-from nicegui import ui
 from starlette.requests import Request
 
 from bot.app import advice
@@ -73,7 +73,7 @@ class QueueView:
         with put("section", None, "card", aria_label=self._visit.words(self._queue)):
             self._rows = Rows(put("ul", None, "queue"), "li", "")
         self._show(found)
-        ui.timer(_LOOK_EVERY, self._look)
+        self._visit.every(_LOOK_EVERY, self._look)
 
     async def _look(self) -> None:
         self._show(await self.read())
@@ -106,10 +106,8 @@ class QueueView:
             else:
                 put("span", f"{each.source} · {each.key}", "quiet small")
                 put("span", words.moment(each.received_at, zone), "quiet small")
-        put(
-            "p",
-            short(each.body.get("text") or each.key, 200) if isinstance(each, Outgoing) else short(each.payload, 200),
-        )
+        told = each.body.get("text") or each.key if isinstance(each, Outgoing) else json.dumps(each.payload)
+        put("p", short(told, 200))
         if why:
             put("p", why, "small strong")
         if advised:

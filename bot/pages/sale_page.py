@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 
-from nicegui import ui
-
 from bot.adapters import qr
 from bot.app.story import Line, Next, Story, Why, gather, number
 from bot.errors import FollowUpError, NotFound
@@ -64,7 +62,7 @@ class SaleView:
             with put("div", None, "stack"):
                 self._side = Rows(put("div", None, "stack"))
                 self._link = put("section", None, "card receipt", aria_label=words("chat_link"))
-        ui.timer(_LOOK_EVERY, self._look)
+        visit.every(_LOOK_EVERY, self._look)
 
     async def _look(self) -> None:
         self.show(await _story(self._visit, self._sale_id))

@@ -217,6 +217,7 @@ class SlackPane:
             form(self._submit, "modal") as drawn,
         ):
             drawn.props.update({"role": "dialog", "aria-modal": "true", "aria-label": title})
+            drawn.on("keydown.escape", self._close, args=[])
             put("h3", title, "modal-head")
             with put("div", None, "modal-body", tabindex="0"):
                 drawing = Drawing(self._names, partial(self._press_in_view, at_home=False), words("choose"))

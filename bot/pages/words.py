@@ -98,6 +98,11 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "role_admin": ("admins", "administratorer"),
     "role_staff": ("staff", "medarbejdere"),
     "role_reader": ("readers", "læsere"),
+    "page_failed": (
+        "This page cannot be shown just now. The log tells more under {reference}.",
+        "Siden kan ikke vises lige nu. Loggen siger mere under {reference}.",
+    ),
+    "nowhere": ("There is nothing at this address.", "Der er intet på denne adresse."),
     "working": ("Working …", "Arbejder …"),
     "close": ("Close", "Luk"),
     "choose": ("Choose", "Vælg"),

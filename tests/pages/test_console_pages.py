@@ -98,6 +98,9 @@ async def test_a_sale_is_found_and_told_as_a_line_of_time(sqlite_url: str, brows
             assert await violations(page) == []
             await page.goto(f"{play.service.address}/console/sales/none")
             await seen(page, "Der er intet salg none.")
+            answer = await page.goto(f"{play.service.address}/console/nowhere")
+            assert answer.status == 404
+            await seen(page, "Der er intet på denne adresse.")
 
 
 @needs_browser
@@ -165,6 +168,19 @@ def stuck(uow: UnitOfWork, chat: int) -> int:
     (new,) = [each for each in uow.inbox(("new",), 10) if each.key == "evt-odd"]
     uow.settle_incoming(new.id or 0, "failed", "there is no order of that kind")
     return new.id or 0
+
+
+async def test_a_page_that_cannot_be_shown_says_so_without_particulars(sqlite_url: str) -> None:
+    """A fault of ours becomes one sentence and a reference for the log; no stack trace, no SQL."""
+    async with stage(sqlite_url) as play, visitor(play) as one:
+        await one.enter(play)
+        await play.read(lambda uow: uow._connection.exec_driver_sql("ALTER TABLE sales RENAME TO gone"))
+        status, html, _ = await one.get("/sales")
+        (failed,) = [each for each in play.log if each["event"] == "page_failed"]
+        assert status == 500
+        assert failed["reference"] in html
+        assert "OperationalError" not in html
+        assert "gone" not in html
 
 
 async def test_a_page_of_ten_thousand_sales_opens_within_a_blink(sqlite_url: str) -> None:

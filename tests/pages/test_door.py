@@ -27,7 +27,9 @@ async def test_nothing_but_the_sign_in_is_reachable_without_a_session(sqlite_url
     async with stage(sqlite_url) as play, visitor(play) as inside, visitor(play) as outside:
         await inside.enter(play)
         assert (await inside.get("/"))[0] == 200  # loads the pages, so that their addresses can be asked for
-        paths = [re.sub(r"\{[^}]*\}", "x", path) for path in addresses(nicegui_app.routes)]
+        paths = [
+            re.sub(r"\{[^}]*\}", "x", path) for path in addresses(nicegui_app.routes)
+        ]  # the last is for all others
         assert {"/", "/_nicegui_ws/"} <= set(paths)
         assert len(paths) > 8
         for path in [*paths, "/nowhere", "/../health", "/sign-in/../", "//sign-in", "/enter/x"]:
@@ -37,7 +39,7 @@ async def test_nothing_but_the_sign_in_is_reachable_without_a_session(sqlite_url
             assert (await outside.post(path))[0] == 401, path
         assert await outside.socket() == 403
         assert await inside.socket() == 101
-        for path in ("/sign-in", "/static/style.css"):
+        for path in ("/sign-in", "/static/style.css", "/static/pages.js"):
             assert (await outside.get(path))[0] == 200, path
 
 
@@ -228,4 +230,5 @@ def test_the_outside_of_the_door_is_short() -> None:
         "/sign-in/slack/back",
         "/sign-out",
         "/static/style.css",
+        "/static/pages.js",
     }
