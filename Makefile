@@ -23,7 +23,7 @@ help: ## list the commands
 
 # --- the two to begin with
 
-demo: $(READY) ## play four sales from buy to 'it is complete' (no token, no network)
+demo: $(READY) ## be customer and staff, on a page, with the clock in your hand (no token, no network)
 	@$(VENV)/bin/aftersale demo $(ARGS)
 
 test: $(READY) ## run all tests: some six minutes (no server, no token, no network)

@@ -5,12 +5,13 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, FromClause, func, or_, select
+from sqlalchemy import Connection, FromClause, func, select
 
-from bot.ports.records import Incoming, Outgoing, Sale
+from bot.ports.listing import Only, Place, SaleLine
+from bot.ports.records import Incoming, Outgoing
 from bot.ports.standing import Standing
 from storage import standing, versions
-from storage.mapping import sale_from
+from storage.listing import sales_page
 from storage.statements import is_any
 from storage.tables import metadata
 
@@ -100,18 +101,11 @@ class SqlReports:
         """
         return list(self._read(_sales_for_figures))
 
-    def sales(self, *, text: str = "", limit: int = 50) -> list[Sale]:
-        """Find sales by order id or the customer's name (any part, in any case), newest first."""
-        query = select(_SALES).order_by(_SALES.c.latest_at.desc().nulls_last(), _SALES.c.id.desc()).limit(limit)
-        if text:
-            query = query.join(_CUSTOMERS, _CUSTOMERS.c.id == _SALES.c.customer_id).where(
-                or_(_SALES.c.id.icontains(text, autoescape=True), _CUSTOMERS.c.name.icontains(text, autoescape=True))
-            )
-
-        def find(connection: Connection) -> list[Sale]:
-            return [sale_from(row) for row in connection.execute(query).mappings()]
-
-        return list(self._read(find))
+    def sales(
+        self, *, text: str = "", only: Only = "all", after: Place | None = None, limit: int = 50
+    ) -> list[SaleLine]:
+        """Find sales by order id or the customer's name (any part, in any case), newest first, from a place on."""
+        return self._ask(lambda connection: sales_page(connection, text=text, only=only, after=after, limit=limit))
 
 
 def _counts(connection: Connection) -> dict[str, int]:

@@ -23,9 +23,11 @@ def png(url: str, path: Path) -> None:
 
 def svg(url: str) -> str:
     """Give the code as an SVG element that can stand in a page or be saved; black on white, also on a dark page."""
-    drawing = io.BytesIO()
-    _code(url).save(drawing, kind="svg", scale=_PIXELS_PER_MODULE, light="white", xmldecl=False)
-    return drawing.getvalue().decode()
+    drawing, code = io.BytesIO(), _code(url)
+    code.save(drawing, kind="svg", scale=_PIXELS_PER_MODULE, light="white", xmldecl=False)
+    width, height = code.symbol_size(_PIXELS_PER_MODULE)
+    # Without it, a page that shows the code smaller would show a corner of it.
+    return drawing.getvalue().decode().replace("<svg ", f'<svg viewBox="0 0 {width} {height}" ', 1)
 
 
 def terminal(url: str) -> str:

@@ -6,24 +6,21 @@ However much waits, a list takes the time of what it shows: it reads beside the 
 import dataclasses
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime
 from typing import Any, TypeVar, get_args
 
 import typer
 
-from bot.cli import advice
+from bot.app import advice
+from bot.app.again import CAN_GO_AGAIN, send_again
 from bot.cli.opening import opened
 from bot.cli.terminal import clock, counted, grid, say, short, show, write_json
 from bot.errors import FollowUpError, InputRefused, NotFound
-from bot.messages import note_down
 from bot.ports.records import Incoming, Outgoing, OutgoingState
 from bot.ports.store import UnitOfWork
 from storage.database import SqlDatabase
 from storage.reports import COUNTED_UP_TO, Queue
 
 _LOOKED_AT = ("unknown", "failed", "held", "sending", "waiting")
-_CAN_GO_AGAIN = ("failed", "unknown", "refused", "held")
 _INBOX_LOOKED_AT = ("failed", "new")
 _INBOX_STATES = ("new", "done", "ignored", "failed")
 _BATCH = 1000
@@ -75,9 +72,9 @@ def retry_outbox(ids: Sequence[int], *, all_failed: bool, yes: bool) -> None:
         if doubtful and not yes:
             _ask(doubtful)
         numbers = [each.id for each in chosen if each.id is not None]
-        done = base.database.run_now(lambda uow: _send_again(uow, numbers, now))
+        done = base.database.run_now(lambda uow: send_again(uow, numbers, now))
         if all_failed:
-            done += _all_failed(base.database, "outbox", lambda uow, some: _send_again(uow, some, now))
+            done += _all_failed(base.database, "outbox", lambda uow, some: send_again(uow, some, now))
     say(f"✔ {counted(done, 'message')} will be tried again while aftersale run runs." if done else "Nothing to retry.")
 
 
@@ -87,9 +84,9 @@ def _chosen(uow: UnitOfWork, ids: Sequence[int]) -> list[Outgoing]:
         message = uow.outgoing(number)
         if message is None:
             raise NotFound(f"there is no message {number} in the outbox → aftersale outbox list shows them")
-        if message.state not in _CAN_GO_AGAIN:
+        if message.state not in CAN_GO_AGAIN:
             why = f" ({message.reason})" if message.reason else ""
-            raise FollowUpError(f"message {number} is {message.state}{why}; only {_listed(_CAN_GO_AGAIN)} go again")
+            raise FollowUpError(f"message {number} is {message.state}{why}; only {_listed(CAN_GO_AGAIN)} go again")
         found[number] = message
     return list(found.values())
 
@@ -101,22 +98,6 @@ def _ask(doubtful: Sequence[Outgoing]) -> None:
     if not sys.stdin.isatty():
         raise FollowUpError(f"{question} → nothing was changed; add --yes to say so beforehand")
     typer.confirm(question, abort=True)
-
-
-def _send_again(uow: UnitOfWork, numbers: Iterable[int], now: datetime) -> int:
-    """Let these wait anew, as they stand now: another process may have settled some meanwhile."""
-    done = 0
-    for number in numbers:
-        message = uow.outgoing(number)
-        if message is None or message.state not in _CAN_GO_AGAIN:
-            continue
-        # The word `unknown` in front is what dispatch goes by when it tells staff that a message may be a repeat.
-        reason = "unknown before; sent again by hand" if message.state == "unknown" else None
-        # Its attempts stay: from the second on, an adapter that can looks first whether the message arrived.
-        uow.put_outgoing(replace(message, state="waiting", reason=reason, not_before=now, lease_until=None))
-        note_down(uow, now, "message.retried", sale_id=message.sale_id, message=message.kind, was=message.state)
-        done += 1
-    return done
 
 
 def list_inbox(states: Sequence[str], limit: int, *, as_json: bool) -> None:

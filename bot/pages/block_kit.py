@@ -1,4 +1,4 @@
-"""Block Kit as it was really sent, drawn with elements that really act: buttons press, menus choose, fields are filled.
+"""Block Kit as it was really sent, with elements that really act: buttons press, menus choose, fields are filled.
 
 What pressing does is handed in; which blocks there are and what is in them is the bot's own doing.
 Source: https://docs.slack.dev/reference/block-kit (read 2026-11-25).
@@ -7,7 +7,7 @@ Source: https://docs.slack.dev/reference/block-kit (read 2026-11-25).
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from bot.pages import mrkdwn
+from bot.adapters.sandbox.slack import markup
 from bot.pages.drawing import FIELDS, choose, html, put
 
 Json: TypeAlias = Mapping[str, Any]
@@ -46,46 +46,19 @@ class Drawing:
 
     def _block(self, block: Json, values: Json, errors: Mapping[str, str]) -> None:
         match block.get("type"):
-            case "header":
-                html(self._text(block["text"]), "sk-header")
-            case "divider":
-                put("hr")
-            case "context":
-                html(" · ".join(self._text(each) for each in block["elements"]), "sk-context")
-            case "section":
-                self._section(block, values)
             case "actions":
                 with put("div", None, "row"):
                     for element in block["elements"]:
                         self._element(element, values)
             case "input":
                 self._input(block, values, errors)
-            case "image":
-                html(self._text(block), "quiet")
-            case "rich_text":
-                html(_rich(block, self._names))
-            case "markdown":
-                html(mrkdwn.plain(str(block.get("text", ""))))
-            case kind:
-                put("p", f"({kind})", "quiet")
-
-    def _section(self, block: Json, values: Json) -> None:
-        with put("div", None, "row spread"):
-            with put("div", None, "post-body"):
-                if block.get("text"):
-                    html(self._text(block["text"]))
-                if block.get("fields"):
-                    with put("div", None, "sk-fields"):
-                        for each in block["fields"]:
-                            html(self._text(each))
-            if block.get("accessory"):
-                self._element(block["accessory"], values)
-
-    def _text(self, part: Json) -> str:
-        if part.get("type") == "image":
-            return f"🖼 {mrkdwn.plain(str(part.get('alt_text', '')))}"
-        text = str(part.get("text", ""))
-        return mrkdwn.html(text, self._names) if part.get("type") == "mrkdwn" else mrkdwn.plain(text)
+            case "section" if block.get("accessory"):
+                said = {name: part for name, part in block.items() if name != "accessory"}
+                with put("div", None, "row spread"):
+                    html(markup.html([said], self._names), "post-body")
+                    self._element(block["accessory"], values)
+            case _:
+                html(markup.html([dict(block)], self._names))
 
     # what can be pressed
 
@@ -96,7 +69,7 @@ class Drawing:
         elif kind in _MENUS:
             self._menu(element, action, values)
         elif kind == "image":
-            html(self._text(element), "quiet")
+            html(markup.html([dict(element)], self._names))
         elif kind in _NATIVE or kind in ("radio_buttons", "checkboxes"):
             self._field(element, action, values)
 
@@ -220,20 +193,3 @@ def _chosen(filled: Json) -> str:
         return str(filled["selected_option"]["value"])
     plain = (value for key, value in filled.items() if key != "type" and isinstance(value, str))
     return next(plain, "")
-
-
-def _rich(block: Json, names: Mapping[str, str]) -> str:
-    def told(part: Json) -> str:
-        match part.get("type"):
-            case "text":
-                return mrkdwn.plain(str(part.get("text", "")))
-            case "user":
-                return mrkdwn.html(f"<@{part.get('user_id')}>", names)
-            case "link":
-                return mrkdwn.html(f"<{part.get('url')}|{part.get('text') or part.get('url')}>", names)
-            case "emoji":
-                return mrkdwn.plain(f":{part.get('name')}:")
-            case _:
-                return "".join(told(each) for each in part.get("elements", ()))
-
-    return told(block)

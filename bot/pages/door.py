@@ -47,6 +47,8 @@ HEADERS = {
     "Referrer-Policy": "same-origin",
 }
 STATIC = Path(__file__).parent / "static"
+STATIC_FILES = ("/static/style.css", "/static/pages.js")
+"""Our own files, the same for everybody and no secret."""
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -138,9 +140,9 @@ class Keeper:
 class Gate:
     """What a locked and an open door share: same origin for whatever acts, and headers on whatever goes out."""
 
-    def __init__(self, inside: Inside) -> None:
+    def __init__(self, inside: Inside, *, public_url: str | None = None) -> None:
         """Stand before what `inside` gives, which is opened at the first who may come in."""
-        self._inside, self._opening = inside, asyncio.Lock()
+        self._inside, self._opening, self._public_url = inside, asyncio.Lock(), public_url
         self._opened: ASGIApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -149,10 +151,20 @@ class Gate:
             return
         headers = Headers(scope=scope)
         acts = scope["type"] == "websocket" or scope["method"] not in _SAFE
-        if acts and not _is_from_here(headers):
+        if acts and not self._is_from_here(headers):
             await _refuse(scope, receive, send, "this came from another page; open the console itself")
             return
         await self._answer(scope, receive, _with_headers(send))
+
+    def _is_from_here(self, headers: Headers) -> bool:
+        """Tell whether a browser says that our own page sent this; one that says nothing is not believed.
+
+        Source: https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/Origin (read 2026-11-25): browsers
+        send it with every request that is neither GET nor HEAD, and with every WebSocket.
+        """
+        # A server in front of us may call us by another name than the browser calls it.
+        ours = {headers.get("host", ""), urlsplit(self._public_url or "").netloc} - {""}
+        return urlsplit(headers.get("origin", "")).netloc in ours
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         raise NotImplementedError
@@ -178,8 +190,8 @@ class OpenDoor(Gate):
         if _host(Headers(scope=scope).get("host", "")) not in _LOOPBACK:
             await _refuse(scope, receive, send, "the sandbox answers at 127.0.0.1 alone")
             return
-        if _path(scope) == "/static/style.css":
-            await _style(Request(scope))(scope, receive, send)
+        if _path(scope) in STATIC_FILES:
+            await _file(Request(scope))(scope, receive, send)
             return
         await self._go_in(scope, receive, send, self._visitor)
 
@@ -189,8 +201,8 @@ class Door(Gate):
 
     def __init__(self, inside: Inside, keeper: Keeper, *, public_url: str | None, slack: SignIn | None) -> None:
         """Let in whom `keeper` knows. `slack`: None where nobody can sign in with Slack."""
-        super().__init__(inside)
-        self._keeper, self._public_url, self._slack = keeper, public_url, slack
+        super().__init__(inside, public_url=public_url)
+        self._keeper, self._slack = keeper, slack
         self.entrance = Starlette(
             routes=[
                 Route("/sign-in", self._show_sign_in),
@@ -199,7 +211,7 @@ class Door(Gate):
                 Route("/sign-in/slack", self._to_slack),
                 Route("/sign-in/slack/back", self._from_slack),
                 Route("/sign-out", self._sign_out, methods=["POST"]),
-                Route("/static/style.css", _style),
+                *(Route(path, _file) for path in STATIC_FILES),
             ],
             exception_handlers={FollowUpError: self._say},
         )
@@ -293,8 +305,8 @@ def _shown(html: str, status: int = 200) -> Response:
     return HTMLResponse(html, status_code=status, headers={"Cache-Control": "no-store"})
 
 
-def _style(_request: Request) -> Response:
-    return FileResponse(STATIC / "style.css", headers={"Cache-Control": "no-cache"})
+def _file(request: Request) -> Response:
+    return FileResponse(STATIC / _path(request.scope).rpartition("/")[2], headers={"Cache-Control": "no-cache"})
 
 
 def _root(scope: Scope) -> str:
@@ -311,16 +323,6 @@ def _cookie(scope: Scope, name: str) -> str:
 
 def _host(netloc: str) -> str:
     return urlsplit(f"//{netloc}").hostname or ""
-
-
-def _is_from_here(headers: Headers) -> bool:
-    """Tell whether a browser says that our own page sent this; one that says nothing is not believed.
-
-    Source: https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/Origin (read 2026-11-25): browsers send
-    it with every request that is neither GET nor HEAD, and with every WebSocket.
-    """
-    origin = headers.get("origin", "")
-    return bool(origin) and urlsplit(origin).netloc == headers.get("host", "")
 
 
 def _wants_page(headers: Headers) -> bool:

@@ -2,17 +2,16 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from zoneinfo import ZoneInfo
 
 from nicegui import ui
 from nicegui.element import Element
 from starlette.requests import Request
 
-from bot.errors import Forbidden
+from bot.errors import FollowUpError, Forbidden
 from bot.pages.door import STATIC, VISITOR, Visitor
 from bot.pages.drawing import choose, put
 from bot.pages.words import LANGUAGE, NAMES, Words, language_of
@@ -22,12 +21,7 @@ from bot.ports.records import Role
 THEME = "aftersale_theme"
 _THEMES = ("auto", "light", "dark")
 _YEAR = 31_536_000
-
-
-@cache
-def version_of_file(name: str) -> str:
-    """Give what stands behind the address of a file of ours, so that a browser does not keep an old one."""
-    return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:10]
+VERSION = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(STATIC.iterdir()))).hexdigest()[:10]
 
 
 @dataclass(slots=True)
@@ -57,6 +51,17 @@ class Visit:
         if not self.visitor.may(needed):
             raise Forbidden(self.words("not_allowed", role=self.words(f"role_{needed}")))
 
+    def every(self, seconds: float, look: Callable[[], Awaitable[None]]) -> None:
+        """Look again and again while the window is open; what keeps it from looking is said, and it goes on."""
+
+        async def safely() -> None:
+            try:
+                await look()
+            except FollowUpError as error:
+                self.say(str(error), "bad")
+
+        ui.timer(seconds, safely, immediate=False)
+
     def say(self, text: str, kind: str = "") -> None:
         """Say something at the top of the page; "" takes it away. Screen readers say it at once."""
         for line in self._line:
@@ -82,7 +87,14 @@ def places(visit: Visit) -> Sequence[tuple[str, str]]:
     """Give where one can go: address and name."""
     words = visit.words
     sandbox = [("/", words("nav_sandbox"))] if visit.world.playground is not None else []
-    return [*sandbox, ("/flows", words("nav_flows"))]
+    shop = [
+        ("/sales", words("sales")),
+        ("/flows", words("nav_flows")),
+        ("/unlinked", words("nav_unlinked")),
+        ("/outbox", words("outbox")),
+        ("/inbox", words("inbox")),
+    ]
+    return [*sandbox, *shop]
 
 
 @contextmanager
@@ -90,11 +102,16 @@ def frame(visit: Visit, title: str, here: str, *, wide: bool = False, kind: str 
     """Draw the frame, and be within it. `here`: the address of this page among `places`."""
     words = visit.words
     ui.page_title(f"{title} · aftersale")
-    ui.add_head_html(f'<link rel="stylesheet" href="{visit.root}/static/style.css?{version_of_file("style.css")}">')
+    ui.add_head_html(f'<link rel="stylesheet" href="{visit.root}/static/style.css?{VERSION}">')
     root = "document.documentElement"
     theme = f"{root}.dataset.theme = {json.dumps(visit.theme)};" if visit.theme != "auto" else ""
     ui.add_head_html(f"<script>{root}.lang = {json.dumps(words.language)}; {theme}</script>")
+    around = ui.context.client.content.parent_slot
+    if around is not None:
+        around.parent.props["role"] = "none"  # NiceGUI puts all of a page, its head too, into one <main>
     put("a", words("skip"), "skip button", href="#content")
+    put("div", None, "busy-line", id="leaving", role="progressbar", aria_label=words("working"))
+    ui.add_head_html(f'<script src="{visit.root}/static/pages.js?{VERSION}" defer></script>')
     with put("header", None, "frame-top"):
         put("a", "aftersale", "brand", href=f"{visit.root}/", aria_label=words("home"))
         with put("nav", None, aria_label=words("pages")):

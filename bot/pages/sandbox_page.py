@@ -6,11 +6,11 @@ from functools import partial
 
 from nicegui import ui
 
-from bot.app.story import number
 from bot.pages.drawing import Row, Rows, button, put
 from bot.pages.frame import Visit, frame
 from bot.pages.phone import Phone
 from bot.pages.playground import EVENTS, Playground
+from bot.pages.sale_page import factors
 from bot.pages.scene import Chat, Order, Scene, Step, try_next
 from bot.pages.slack_pane import SlackPane
 
@@ -210,14 +210,8 @@ class Window:
                 elif order.case is not None:
                     put("span", words(f"case_{order.case}"), "tag warm")
                 else:
-                    put("span", words(order.stage.replace(".", "_")), "tag")
+                    put("span", words.stage(order.stage), "tag")
             for text, state in order.promises:
                 put("p", f"{words('promise')}: {text} ({words(f'promise_{state}')})", "quiet small")
-            with put("div", None):
-                for factor, value in order.factors:
-                    with put("div", None, "factor zero" if value == 0 else "factor"):
-                        put("span", words(f"factor_{factor}"))
-                        with put("span", None, "bar"):
-                            put("span", None).style(f"width: {100 * (value or 0):.0f}%")
-                        put("span", number(value), "value")
-                put("p", f"{words('satisfaction')} {number(order.satisfaction)}", "quiet small")
+            factors(self._visit, order.factors, order.satisfaction)
+            put("a", words("story"), "small", href=f"{self._visit.root}/sales/{order.id}")

@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from bot.adapters.sandbox.slack import Member
+from bot.adapters.sandbox.slack import Member, markup
 from bot.adapters.sandbox.slack.forms import Answer
-from bot.pages import mrkdwn
 from bot.pages.block_kit import Drawing
 from bot.pages.drawing import Given, Row, Rows, button, form, handed, html, put
 from bot.pages.frame import Visit, scroll_down
@@ -36,7 +35,7 @@ class SlackPane:
                 self._talk = put("div", None, "slack-talk", tabindex="0", role="region", aria_label=words("messages"))
                 self._posts = Rows(self._talk)
                 self._foot = Rows(put("div", None))
-            self._veil = Rows(put("div", None))
+            self._veil = Rows(put("div", None, "contents"))
 
     @property
     def _member(self) -> Member:
@@ -178,7 +177,7 @@ class SlackPane:
         if blocks:
             Drawing(self._names, press, self._visit.words("choose")).draw(blocks)
         elif post.text:
-            html(mrkdwn.html(post.text, self._names))
+            html(markup.html([], self._names, text=post.text))
         for name in post.files:
             put("p", f"📎 {name}", "quiet")
 
@@ -218,6 +217,7 @@ class SlackPane:
             form(self._submit, "modal") as drawn,
         ):
             drawn.props.update({"role": "dialog", "aria-modal": "true", "aria-label": title})
+            drawn.on("keydown.escape", self._close, args=[])
             put("h3", title, "modal-head")
             with put("div", None, "modal-body", tabindex="0"):
                 drawing = Drawing(self._names, partial(self._press_in_view, at_home=False), words("choose"))

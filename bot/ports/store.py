@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from bot.desk.states import Case
+from bot.ports.listing import Only, Place, SaleLine
 from bot.ports.records import (
     Arrived,
     Candidate,
@@ -324,5 +325,7 @@ class Reports(Protocol):
     def sales_for_figures(self) -> list[dict[str, Any]]:
         """Give per sale: id, asked, answered, confirmed, factors (latest), unhappy touchpoints, broken promises."""
 
-    def sales(self, *, text: str = "", limit: int = 50) -> list[Sale]:
-        """Find sales by order id or the customer's name."""
+    def sales(
+        self, *, text: str = "", only: Only = "all", after: Place | None = None, limit: int = 50
+    ) -> list[SaleLine]:
+        """Find sales by order id or the customer's name, newest first, from a place on."""

@@ -20,7 +20,9 @@ def test_png_is_a_picture_with_a_white_border(tmp_path: Path) -> None:
 def test_svg_stands_alone_and_differs_per_link() -> None:
     """The SVG is well-formed, has a light ground, and is not the same for another link."""
     drawing = qr.svg(URL)
-    assert ET.fromstring(drawing).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314 - our own drawing
+    root = ET.fromstring(drawing)  # noqa: S314 - our own drawing
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert root.attrib["viewBox"] == f"0 0 {root.attrib['width']} {root.attrib['height']}", "scales as a whole"
     assert 'fill="#fff"' in drawing
     assert drawing != qr.svg(URL + "x")
 

@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError, StatementError
 from bot.desk.states import Case, Remedy
 from bot.errors import ConfigurationError
 from bot.flows.state import Asked, State
+from bot.ports.listing import ONLY
 from bot.ports.records import (
     Conversation,
     Customer,
@@ -1157,6 +1158,18 @@ def test_reports_count_and_find(freja: SqlDatabase) -> None:
     assert [sale.id for sale in reports.sales(text="freja")] == ["1001"]
     assert [sale.id for sale in reports.sales(text="100%")] == ["2002"]
     assert [sale.id for sale in reports.sales(text="00")] == ["2002", "1001"]
+    found = {only: [sale.id for sale in reports.sales(only=only)] for only in ONLY}
+    assert found["unlinked"] == ["2002"]
+    assert found["complete"] == ["1001"]
+    assert found["silent"] == []
+    assert found["case"] == ["1001"]
+    assert [(sale.customer, sale.is_linked, sale.case) for sale in reports.sales()] == [
+        ("Bo 100% Lund", False, None),
+        ("Freja Holm 🍷", True, CASE.status),
+    ]
+    newest = reports.sales(limit=1)[-1]
+    assert [sale.id for sale in reports.sales(after=newest.place)] == ["1001"]
+    assert [sale.id for sale in reports.sales(after=reports.sales()[-1].place)] == []
 
 
 async def test_reports_do_not_wait_for_a_write_and_cannot_write(freja: SqlDatabase) -> None:

@@ -14,8 +14,12 @@ import pytest
 
 playwright = pytest.importorskip("playwright.async_api", reason="no playwright: pages are not tested in a browser")
 
-CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
-needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: pages are not tested in a browser")
+CHROMIUM = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
+)
+needs_browser = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium on this machine: pages are not tested in a browser"
+)
 
 ARGUMENTS = (
     "--no-sandbox",
@@ -51,7 +55,10 @@ async def open_window(browser: Any, **given: Any) -> AsyncIterator[Any]:
     page = await context.new_page()
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("requestfailed", lambda request: problems.append(f"failed: {request.url}") if "socket.io" not in request.url else None)
+    page.on(
+        "requestfailed",
+        lambda request: problems.append(f"failed: {request.url}") if "socket.io" not in request.url else None,
+    )
     page.on("request", lambda request: problems.append(f"from afar: {request.url}") if is_far(request.url) else None)
     yield page
     await context.close()

@@ -125,6 +125,28 @@ async def test_a_customer_can_stop_block_send_a_photo_and_staff_write_in_a_threa
         assert await violations(page) == []
 
 
+async def test_it_can_be_played_with_the_keyboard_alone(browser: Any) -> None:
+    """Tab, Enter and Escape do all; what is drawn anew does not throw the focus away, and a form takes it and gives it back."""
+    async with open_sandbox_page() as address, open_window(browser) as page:
+        await page.goto(address)
+        await page.keyboard.press("Tab")
+        assert await page.evaluate("document.activeElement.textContent") == "Skip to the content"
+        for name in ("Order placed", "Scan and press Start"):
+            await page.get_by_role("button", name=name).focus()
+            await page.keyboard.press("Enter")
+        await page.get_by_role("button", name="Only about delivery and service").wait_for()
+        await page.wait_for_function("document.activeElement.closest('.phone') !== null")
+        await page.get_by_label("Message, as Freja").focus()
+        await page.keyboard.type("Where is it? I am not happy at all.")
+        await page.keyboard.press("Enter")
+        await page.get_by_role("button", name="Reply to customer").focus()
+        await page.keyboard.press("Enter")
+        await page.wait_for_function("document.activeElement.matches('[role=dialog] textarea')")
+        await page.keyboard.press("Escape")
+        await page.get_by_role("dialog").wait_for(state="detached")
+        await page.wait_for_function("document.activeElement !== document.body")
+
+
 async def test_on_a_phone_everything_is_there_one_below_the_other(browser: Any) -> None:
     """At the width of a phone nothing sticks out to the side."""
     async with open_sandbox_page() as address, open_window(browser, viewport=PHONE) as page:

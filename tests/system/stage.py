@@ -27,6 +27,7 @@ from bot.app.program import Program
 from bot.app.service import Service, open_service
 from bot.desk.shop import Shop
 from bot.desk.states import Case
+from bot.pages.console import open_console
 from bot.ports.records import Incoming, Moment, Outgoing, Sale
 from bot.ports.store import UnitOfWork
 from bot.sales import make_link
@@ -140,6 +141,7 @@ class Stage:
                 shop=self.the_shop,
                 flow_files=self.flow_files,
                 slack_per_second=FAST,
+                pages=open_console,
                 look_every=None,  # a test that wants it looks by itself: the clock stands still meanwhile
             )
         )

@@ -23,7 +23,18 @@ from bot.cli import main
 from bot.settings import Settings
 
 NOW = SystemClock().now()
-_OURS = ("DATABASE_", "TELEGRAM_", "SLACK_", "HTTP_", "INTAKE_", "SHOP_", "FLOWS_", "LOG_FORMAT", "PUBLIC_URL")
+_OURS = (
+    "DATABASE_",
+    "TELEGRAM_",
+    "SLACK_",
+    "HTTP_",
+    "INTAKE_",
+    "SHOP_",
+    "FLOWS_",
+    "LOG_FORMAT",
+    "PUBLIC_URL",
+    "CONSOLE_",
+)
 
 
 @dataclass(frozen=True)

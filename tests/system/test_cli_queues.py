@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot.cli.advice import on_incoming, on_outgoing
+from bot.app.advice import on_incoming, on_outgoing
 from bot.ports.records import Incoming, Outgoing
 from bot.ports.store import UnitOfWork
 from storage.reports import COUNTED_UP_TO

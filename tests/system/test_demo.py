@@ -1,11 +1,14 @@
 """`aftersale demo`, as a newcomer runs it: in a process of its own, its output in a pipe."""
 
 import os
+import pty
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -212,3 +215,36 @@ def test_a_customer_says_what_is_on_their_mind_once() -> None:
     """Asked again in words, they have nothing to add; with no fitting button, they take the first."""
     assert answer(UNHAPPY, says("What was wrong?"), has_spoken=True) is None
     assert answer(UNHAPPY, says("All well?", "Fine"), has_spoken=True) == Tap("Fine")
+
+
+def test_in_a_terminal_the_demo_is_a_page_until_ctrl_c(tmp_path: Path) -> None:
+    """With a terminal on both sides it prints an address at which the page answers; Ctrl+C ends it, and leaves nothing."""
+    ours, theirs = pty.openpty()
+    inherited = {
+        name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
+    }
+    environment = {**inherited, **HOSTILE, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", "COLUMNS": "200"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "bot", "demo"],
+        cwd=tmp_path,
+        env=environment,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        os.close(theirs)
+        try:
+            said = ""
+            while (found := re.search(r"Play with it at (http://127\.0\.0\.1:\d+/) ", said)) is None:
+                said += os.read(ours, 4096).decode()
+            with urllib.request.urlopen(found[1], timeout=60) as answer:  # noqa: S310 - our own program's address
+                assert answer.status == 200
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 0
+            assert process.stderr is not None
+            assert process.stderr.read() == b""
+        finally:
+            process.kill()
+            os.close(ours)
+    assert list(tmp_path.iterdir()) == []

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bot.adapters.shop_file import default_shop
-from bot.app.editing import NOT_THERE, ChangedMeanwhile, Workshop, flow_in, file_of_tests
+from bot.app.editing import NOT_THERE, ChangedMeanwhile, Workshop, file_of_tests, flow_in
 from bot.errors import ConfigurationError, Forbidden, NotFound
 
 FLOW = """flow: mine

@@ -22,14 +22,14 @@ from bot.flows.previews import USUAL, languages_in, longest_for, previews, value
 from bot.flows.render import name_of_language
 from bot.messages import as_kept, context_for
 from bot.pages.drawing import button, choose, html, put
-from bot.pages.frame import Visit, frame, version_of_file
+from bot.pages.frame import VERSION, Visit, frame
 from bot.pages.studio import markup
 from bot.pages.studio.hands import Hands, Tabs
 from bot.pages.studio.play import Play
 from bot.pages.studio.shop_floor import add_style, workshop_of
 from bot.pages.studio.trials import Trials
 from bot.pages.studio.versions import Versions
-from bot.ports.records import Sale
+from bot.ports.listing import SaleLine
 from bot.ports.store import UnitOfWork
 
 _TYPES_ON = 0.35
@@ -62,7 +62,7 @@ async def draw(visit: Visit, name: str, file: str) -> None:
     own = drafts.flow_files.names.get(name) or _file_of_broken(drafts, name) or f"{name}.yaml"
     with frame(visit, name, "/flows", kind="studio"):
         add_style(visit)
-        address = f"{visit.root}/studio/studio.js?{version_of_file('studio.js')}"
+        address = f"{visit.root}/studio/studio.js?{VERSION}"
         ui.add_head_html(f'<script src="{address}"></script>')
         try:
             opened = await _opened(visit, workshop, drafts, name, own, file or own)
@@ -120,7 +120,7 @@ class Desk:
         self._theirs: Opened | None = None
         self._language = hands.visit.words.language
         self._values: str = "usual"
-        self._sales: list[Sale] = []
+        self._sales: list[SaleLine] = []
         self._fits = True
 
     @property

@@ -1,9 +1,8 @@
-"""The studio's addresses: its two pages, its style and script, and what completes whoever types."""
+"""What the studio's pages fetch: its style and script, and what completes whoever types."""
 
 from typing import Any
 
 from nicegui import app as pages_app
-from nicegui import ui
 from starlette.requests import Request
 
 from bot.adapters.flow_files import PHRASES_FILE
@@ -12,24 +11,14 @@ from bot.errors import InputRefused
 from bot.flows.completion import Around, offered
 from bot.flows.yaml_tree import TEXT_MAX_BYTES
 from bot.pages.door import STATIC
-from bot.pages.frame import visit_of
-from bot.pages.studio import desk, overview
 from bot.pages.world import WORLD, World
 
 
-def add_pages() -> None:
+def add_files() -> None:
     """Add them."""
     for name in ("studio.css", "studio.js"):
         pages_app.add_static_file(local_file=STATIC / name, url_path=f"/studio/{name}")
     pages_app.post("/studio/complete")(_complete)
-
-    @ui.page("/flows")
-    async def flows(request: Request) -> None:
-        await overview.draw(visit_of(request))
-
-    @ui.page("/flows/{name}")
-    async def flow(request: Request, name: str, file: str = "") -> None:
-        await desk.draw(visit_of(request), name, file)
 
 
 async def _complete(request: Request) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from nicegui import ui
 
 from bot.app.editing import Workshop
 from bot.app.published import PublishedFlows
-from bot.pages.frame import Visit, version_of_file
+from bot.pages.frame import VERSION, Visit
 
 
 def workshop_of(visit: Visit) -> Workshop:
@@ -16,4 +16,4 @@ def workshop_of(visit: Visit) -> Workshop:
 
 def add_style(visit: Visit) -> None:
     """Have the page look as the studio does."""
-    ui.add_head_html(f'<link rel="stylesheet" href="{visit.root}/studio/studio.css?{version_of_file("studio.css")}">')
+    ui.add_head_html(f'<link rel="stylesheet" href="{visit.root}/studio/studio.css?{VERSION}">')
