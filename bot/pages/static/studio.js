@@ -9,6 +9,11 @@
     return findings.map((each) => each.text).join("\n");
   }
 
+  // Columns count characters; the editor counts an emoji twice.
+  function at(line, column) {
+    return line.from + [...line.text].slice(0, Math.max(column - 1, 0)).join("").length;
+  }
+
   // The parser names what it finds; the stylesheet gives each name a colour, in light and in dark.
   const KINDS = [
     [/^(propertyName|definition\(propertyName\))$/, "key"],
@@ -73,7 +78,7 @@
         lines.push(CM.Decoration.line({ class: `st-line ${severity}` }).range(line.from));
         gutter.push(new Mark(severity, words(found)).range(line.from));
         for (const each of found) {
-          const from = Math.min(line.from + each.column - 1, line.to);
+          const from = at(line, each.column);
           const rest = /^[\w.-]+|^"[^"]*"?|^\S+/.exec(doc.sliceString(from, line.to));
           const to = from + (rest ? rest[0].length : 0);
           if (to > from) lines.push(CM.Decoration.mark({ class: `st-under ${each.severity}` }).range(from, to));
@@ -150,19 +155,20 @@
     const view = editor.editor || (await editor.editorPromise);
     const marks = marking(CM);
     Object.assign(state, { CM, view, marks, dirty: false });
+    const offered = [{ autocomplete: completing(complete, file) }]; // one and the same: a new one would begin anew
     view.dispatch({
       effects: [
         editor.themeConfig.reconfigure([]),
         CM.StateEffect.appendConfig.of([
           marks.extension,
           CM.syntaxHighlighting(highlighter),
-          CM.EditorState.languageData.of(() => [{ autocomplete: completing(complete, file) }]),
-          CM.EditorView.contentAttributes.of({ "aria-label": label, spellcheck: "false" }),
+          CM.EditorState.languageData.of(() => offered),
+          CM.EditorView.contentAttributes.of({ "aria-label": label, spellcheck: "false", tabindex: "0" }),
           CM.EditorState.readOnly.of(readOnly),
+          CM.EditorView.editorAttributes.of({ class: "attached" }),
         ]),
       ],
     });
-    view.dom.classList.add("attached");
     mark(findings);
   }
 
@@ -173,8 +179,7 @@
   function show(line, column) {
     const { view, CM } = state;
     if (!view || line < 1 || line > view.state.doc.lines) return;
-    const at = view.state.doc.line(line);
-    const anchor = Math.min(at.from + Math.max(column - 1, 0), at.to);
+    const anchor = at(view.state.doc.line(line), column);
     view.dispatch({ selection: { anchor }, effects: CM.EditorView.scrollIntoView(anchor, { y: "center" }) });
     view.dom.scrollIntoView({ block: "nearest" });
     view.focus();

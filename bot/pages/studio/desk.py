@@ -177,7 +177,7 @@ class Desk:
                 hands.text,
                 language="YAML",
                 indent="  ",
-                line_wrapping=False,
+                line_wrapping=True,
                 keymap={"Mod-s": self._save},
                 on_change=self._typed,
             )
@@ -235,6 +235,7 @@ class Desk:
         judged = await asyncio.to_thread(self._judge, text)
         if text != hands.text or self._editor.is_deleted:
             return
+        hands.is_readable = judged.flow is not None or not self._is_flow
         if judged.flow is not None:
             hands.flow = judged.flow
             self._show_drawing(judged.svg)

@@ -17,8 +17,8 @@ from bot.pages.frame import Visit
 class Hands:
     """One window on one flow.
 
-    `file` is the flow's own, `opened` the one in the editor as it was read, `text` what the editor says now, and `flow`
-    the last flow that could be read out of its file, typed or saved. `drafts` are all flows as they are saved.
+    `file` is the flow's own, `opened` the one in the editor as it was read, `text` what the editor says now. `flow` is
+    the last flow that could be read, `is_readable` whether that is the one as typed. `drafts` are all flows as saved.
     """
 
     visit: Visit
@@ -29,6 +29,7 @@ class Hands:
     text: str
     drafts: Drafts
     flow: Flow | None = None
+    is_readable: bool = True
 
     @property
     def is_dirty(self) -> bool:

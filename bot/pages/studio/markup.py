@@ -18,7 +18,7 @@ def findings(found: Sequence[Finding], words: Words) -> str:
     return "".join(
         f'<li class="{each.severity}"><button type="button" data-line="{each.line}" data-column="{each.column}">'
         f'<span class="sign" aria-hidden="true">{"✗" if each.severity == "error" else "!"}</span>'
-        f'<span class="line">{escape(words("line", number=each.line))}</span>'
+        f'<span class="at">{escape(words("line", number=each.line))}</span>'
         f'<span><span class="sr">{escape(words(each.severity))}: </span>{escape(each.message)}'
         f"{_hint(each.hint)}</span></button></li>"
         for each in found

@@ -136,7 +136,7 @@ def _new(visit: Visit, drafts: Drafts) -> None:
         if name in drafts.flow_files.flows:
             visit.say(words("name_taken", name=name), "bad")
             return
-        ui.navigate.to(f"{visit.root}/flows/{name}")
+        ui.navigate.to(f"/flows/{name}")
 
     with form(begin, "row"):
         field = {"name": "name", "required": True, "pattern": "[A-Za-z][A-Za-z0-9_]{0,63}", "autocomplete": "off"}

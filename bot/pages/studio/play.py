@@ -18,7 +18,7 @@ from bot.pages.studio.hands import Hands
 from bot.trials.by_hand import LOOK_AHEAD, as_test, begin, entering, go, usual
 from bot.trials.parse import EVENTS
 from bot.trials.reasons import clock, reason
-from bot.trials.simulation import Simulation
+from bot.trials.simulation import NotYet, Simulation
 from bot.trials.trail import Did, Entry, Noted, Said
 from storage.scratch import ScratchDatabase
 
@@ -113,7 +113,7 @@ class Play:
                 self._drafts, self._simulation = await asyncio.to_thread(play)
 
         hands.visit.say("")
-        if hands.flow is None:
+        if hands.flow is None or not hands.is_readable:
             hands.visit.say(hands.visit.words("play_not_readable"), "bad")
         elif await hands.attempt(work):
             self._show()
@@ -121,17 +121,16 @@ class Play:
     # what one does
 
     async def _do(self, work: Callable[[Simulation], object]) -> None:
-        simulation = self._simulation
-        if simulation is None:
-            self._hands.visit.say(self._hands.visit.words("play_first"))
-            return
+        hands = self._hands
 
         async def act() -> None:
             async with self._one_at_a_time:
-                await asyncio.to_thread(work, simulation)
+                if self._simulation is None:
+                    raise NotYet(hands.visit.words("play_first"))
+                await asyncio.to_thread(work, self._simulation)
 
-        self._hands.visit.say("")
-        await self._hands.attempt(act)
+        hands.visit.say("")
+        await hands.attempt(act)
         self._show()
 
     async def _next(self) -> None:
