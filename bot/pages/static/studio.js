@@ -123,6 +123,8 @@
       if (!answer.ok) return null;
       const { back, options } = await answer.json();
       if (!options.length) return null;
+      const word = before.slice(before.length - back);
+      if (!context.explicit && options.some((each) => each.label === word)) return null;
       return {
         from: pos - back,
         options: options.map((each) => ({

@@ -122,6 +122,7 @@ class Desk:
         self._values: str = "usual"
         self._sales: list[SaleLine] = []
         self._fits = True
+        self._found = ""
 
     @property
     def _is_flow(self) -> bool:
@@ -146,11 +147,12 @@ class Desk:
         self._show_findings(judged.findings)
         self._show_drawing(judged.svg)
         await self._tabs.choose("drawing")
-        if self._is_flow and not self._is_flow_saved():
+        if self._is_flow and not self._is_there:
             self._typed()
         ui.timer(_LOOK_EVERY, self._look)
 
-    def _is_flow_saved(self) -> bool:
+    @property
+    def _is_there(self) -> bool:
         return self._hands.opened.stamp != NOT_THERE
 
     # the editor
@@ -225,6 +227,7 @@ class Desk:
         was_dirty, hands.text = hands.is_dirty, self._editor.value
         if hands.is_dirty != was_dirty:
             self._run(f"aftersaleStudio.dirty({json.dumps(hands.is_dirty and hands.may_save)})")
+        self._show_state()
         if self._judging is not None:
             self._judging.cancel()
         self._judging = background_tasks.create(self._judge_soon())
@@ -258,13 +261,16 @@ class Desk:
         words = self._hands.visit.words
         self._findings.set_content(markup.findings(findings, words))  # type: ignore[attr-defined]
         errors = sum(each.severity == "error" for each in findings)
-        warnings = len(findings) - errors
-        saved = words("state_typed") if self._hands.is_dirty else words("state_saved")
-        if not self._is_flow_saved():
-            saved = words("state_new")
-        found = words("state_found", errors=errors, warnings=warnings) if findings else words("state_good")
-        self._state.clear()
-        self._state.text = f"{saved} · {found}"  # type: ignore[attr-defined]
+        counted = words("state_found", errors=errors, warnings=len(findings) - errors)
+        self._found = counted if findings else words("state_good")
+        self._show_state()
+
+    def _show_state(self) -> None:
+        words = self._hands.visit.words
+        state = "state_typed" if self._hands.is_dirty else "state_saved"
+        if not self._is_there:
+            state = "state_new"
+        self._state.text = f"{words(state)} · {self._found}"  # type: ignore[attr-defined]
 
     # saving
 
