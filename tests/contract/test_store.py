@@ -1029,10 +1029,10 @@ def copy_rows(execute: Callable[[str], Any], numbers: str, table: str, changed: 
 
 
 class Plans:
-    """What a piece of work gave, and which of its statements walk over a whole table."""
+    """What a piece of work gave, how its statements were done, and which of them walk over a whole table."""
 
-    def __init__(self, result: Any, scans: list[str]) -> None:
-        self.result, self.scans = result, scans
+    def __init__(self, result: Any, lines: list[str], scans: list[str]) -> None:
+        self.result, self.lines, self.scans = result, lines, scans
 
 
 def plans_of(database: SqlDatabase, work: Callable[[Any], Any]) -> Plans:
@@ -1047,14 +1047,15 @@ def plans_of(database: SqlDatabase, work: Callable[[Any], Any]) -> Plans:
         result = work(unit)
         event.remove(connection, "before_cursor_execute", note)
         explain = "EXPLAIN QUERY PLAN " if database_is_sqlite(unit) else "EXPLAIN "
-        scans = []
+        scans, lines = [], []
         for statement, parameters in asked:
             for row in connection.exec_driver_sql(explain + statement, parameters):
                 line = str(row[-1]).strip()
+                lines.append(line)
                 walks_over_all = line.startswith("SCAN") and "ix_" not in line and "CONSTANT ROW" not in line
                 if walks_over_all or "Seq Scan" in line:
                     scans.append(f"{line}: {statement}")
-        return Plans(result, scans)
+        return Plans(result, lines, scans)
 
     return database.run_now(explained)
 
