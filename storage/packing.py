@@ -11,7 +11,7 @@ Source: https://docs.python.org/3/c-api/init.html#releasing-the-gil-from-extensi
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, cast
 
 from sqlalchemy import (
@@ -40,7 +40,8 @@ from sqlalchemy import (
 )
 from sqlalchemy import cast as as_type
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.types import DateTime, TypeDecorator, TypeEngine
+from sqlalchemy.types import TypeEngine
+from sqlmodel import UTCDateTime
 
 _SQLITE = sqlite.dialect()
 DIALECTS = ("sqlite", "postgresql")
@@ -49,6 +50,8 @@ WORTH_IT = 4
 
 ROWS = "rows"
 """The name of the parameter that holds the text."""
+
+_TIMES_KEPT = 256
 
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 """A NUL within a JSON text; not a backslash before the letters ``u0000``, which is what JSON within JSON has of one."""
@@ -67,8 +70,7 @@ def cell(given: TableValuedAlias, place: int, kind: TypeEngine[Any], dialect: st
     if dialect == "sqlite":
         return func.json_extract(given.c.value, f"$[{place}]")
     text: ColumnElement[Any] = given.c.value.op("->>")(literal_column(str(place)))
-    kind = kind.impl_instance if isinstance(kind, TypeDecorator) else kind
-    if isinstance(kind, DateTime):
+    if isinstance(kind, UTCDateTime):
         return func.timezone("UTC", as_type(text, postgresql.TIMESTAMP))
     return as_type(text, kind)
 
@@ -191,8 +193,10 @@ def _encoders(table: Table, columns: tuple[str, ...]) -> tuple[tuple[str, Callab
 
 
 def _encoder(table: Table, name: str) -> Callable[[Any], Any]:
-    encode = table.c[name].type.dialect_impl(_SQLITE).bind_processor(_SQLITE)
-    return encode or _as_it_is
+    kind = table.c[name].type
+    encode: Callable[[Any], Any] = kind.dialect_impl(_SQLITE).bind_processor(_SQLITE) or _as_it_is
+    # One moment, the present, stands in most rows of a batch.
+    return lru_cache(_TIMES_KEPT)(encode) if isinstance(kind, UTCDateTime) else encode
 
 
 def _as_it_is(value: Any) -> Any:
