@@ -40,6 +40,10 @@ POLLING = "telegram-polling"
 LOOK_FOR_DUTY = 2.0
 """Seconds between looks whether a duty is still ours, or to be had."""
 
+ANSWERED_WITHIN = 4.0
+"""Seconds in which such a look must be answered. Who is cut off has stopped polling before another can begin: that is
+when the server has not heard of the holder for `storage.duties.SILENCE`."""
+
 
 @dataclass(slots=True)
 class Service:
@@ -245,7 +249,11 @@ class _Polling:
 
     async def _has_duty(self) -> bool:
         try:
-            return await asyncio.to_thread(self._program.database.duties.hold, POLLING)
+            async with asyncio.timeout(ANSWERED_WITHIN):
+                return await asyncio.to_thread(self._program.database.duties.hold, POLLING)
+        except TimeoutError:
+            _log.warning("duty_unknown", duty=POLLING, problem="the database does not answer")
+            return False
         except Exception:  # noqa: BLE001 - the database is out of reach: nothing could be stored either; look again
             _log.exception("duty_unknown", duty=POLLING)
             return False
