@@ -15,7 +15,9 @@ from sqlalchemy import text as sql
 
 from bot import publishing
 from bot.adapters.clock import MovableClock
+from bot.adapters.flow_files import FlowFiles
 from bot.adapters.sandbox.telegram import Customer
+from bot.app.published import PublishedFlows
 from bot.errors import Conflict, InputRefused
 from bot.flows.model import Flow, Texts
 from bot.flows.parse import parse_flow
@@ -200,6 +202,27 @@ async def test_a_start_that_was_planned_for_a_step_that_is_gone_begins_where_the
         await play.rest()
         await play.pass_time(timedelta(hours=1))
         assert "Was it well?" in freja.last.text
+
+
+def test_two_programs_with_different_files_come_to_rest(database_url: str, flows: Path, tmp_path: Path) -> None:
+    """In a rolling upgrade each runs its own file, and notes it once; neither answers the other for ever."""
+    other = tmp_path / "other"
+    other.mkdir()
+    write(other, MINE.replace("well?", "good?"))
+    files = [FlowFiles(folder) for folder in (flows, other)]
+    database = open_database(database_url)
+    programs = []
+    for each in files:
+        each.load()
+        programs.append(PublishedFlows(each))
+        database.run_now(lambda uow, it=programs[-1]: it.take_up(uow, MORNING))
+    for _ in range(3):
+        for program in programs:
+            assert not program.has_changed_files
+            database.run_now(program.look)
+    assert [each.number for each in database.run_now(lambda uow: uow.publications("mine"))] == [1, 2]
+    assert [each.flows["mine"].version for each in programs] == [each.flows["mine"].version for each in files]
+    database.close()
 
 
 # -- moving ----------------------------------------------------------------------------------------------------------------
