@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import CheckConstraint, Connection, create_engine, inspect, text
+from sqlalchemy import CheckConstraint, Connection, create_engine, insert, inspect, text
 
 from bot.errors import ConfigurationError
 from storage.database import migrate, open_database, open_for_migration, parse_url
@@ -128,14 +129,10 @@ def test_what_was_kept_of_flows_becomes_the_beginning_of_their_history(empty_dat
     with connection_to(empty_database_url) as connection:
         upgrade(connection, revision="0003")
         connection.rollback()
+        versions = metadata.tables["flow_versions"]
         for flow, version, hour in kept:
-            row = {"flow": flow, "version": version, "at": f"2026-11-23 0{hour}:00:00+00:00"}
-            connection.execute(
-                text(
-                    "INSERT INTO flow_versions (flow, version, source, created_at) VALUES (:flow, :version, 'x', :at)"
-                ),
-                row,
-            )
+            at = datetime(2026, 11, 23, hour, tzinfo=UTC)
+            connection.execute(insert(versions).values(flow=flow, version=version, source="x", created_at=at))
         connection.commit()
         upgrade(connection)
         connection.rollback()
