@@ -4,9 +4,9 @@ Each loads what it needs, lets `bot.flows.engine.step` decide, and carries the e
 says is never lost: whatever no conversation can take becomes a case, so that a person looks at it (rule 4).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from bot import cases
@@ -58,6 +58,7 @@ from bot.messages import (
     URGENT,
     House,
     context_for,
+    keep,
     languages_for,
     note_down,
     phrase,
@@ -71,6 +72,9 @@ from bot.sales import after, plan_starts
 
 REPLIES = (Tapped, ChangedMind, Wrote)
 """Events that are the customer's own doing: what answers them needs no further consent and no quiet hours."""
+
+LOOK_AGAIN = timedelta(hours=1)
+"""How soon it is tried again whether a version that could not be read can be read by now."""
 
 
 # A moment has come ------------------------------------------------------------------------------------------------
@@ -96,6 +100,9 @@ def moment_came(uow: UnitOfWork, house: House, moment: Moment, now: datetime) ->
         uow.settle(moment.id, "dropped", "the conversation is gone")
         return
     uow.customer(conversation.customer_id)
+    if house.pinned(uow, conversation.flow, conversation.version) is None:
+        uow.settle(moment.id, "planned", _cannot_be_read(conversation), due_at=now + LOOK_AGAIN)
+        return
     uow.settle(moment.id, "done")
     advance(uow, house, conversation, TimerFired(moment.kind, moment.data.get("turn", 0)), now)
 
@@ -127,14 +134,26 @@ def _begin(uow: UnitOfWork, house: House, moment: Moment, now: datetime) -> tupl
         cycle=moment.data.get("cycle", 1),
         case_id=moment.case_id,
     )
-    uow.put_flow(flow.name, flow.version, flow.source, now)
+    keep(uow, flow, now)
     uow.put_conversation(conversation)
     note_down(
         uow, now, "conversation.begun", sale_id=sale.id, customer_id=customer.id,
         flow=flow.name, version=flow.version, conversation=conversation.id,
     )  # fmt: skip
-    advance(uow, house, conversation, Begun(moment.data["step"]), now)
+    advance(uow, house, conversation, Begun(_entrance(flow, moment)), now)
     return "done", None
+
+
+def _entrance(flow: Flow, moment: Moment) -> str:
+    """Give the step to begin at: the one that was planned, or the flow's present one, if it has changed since."""
+    planned: str = moment.data["step"]
+    if planned in flow.steps:
+        return planned
+    return next((each.step for each in flow.triggers if each.on == moment.data["on"]), next(iter(flow.steps)))
+
+
+def _cannot_be_read(conversation: Conversation) -> str:
+    return f"its version of “{conversation.flow}” cannot be read → aftersale doctor says why"
 
 
 def may_begin(
@@ -220,10 +239,32 @@ def tapped(uow: UnitOfWork, house: House, customer: Customer, data: str, now: da
     if conversation.customer_id != customer.id:
         return "this button belongs to somebody else"
     _touch(uow, customer, now)
+    if house.pinned(uow, conversation.flow, conversation.version) is None:
+        return _tapped_unread(uow, house, customer, conversation, event, now)
     ignored = advance(uow, house, conversation, event, now)
     if ignored is not None and isinstance(event, ChangedMind):
         _too_late_to_change(uow, house, customer, conversation, event, now)
     return ignored
+
+
+def _tapped_unread(
+    uow: UnitOfWork,
+    house: House,
+    customer: Customer,
+    conversation: Conversation,
+    event: Tapped | ChangedMind,
+    now: datetime,
+) -> str | None:
+    """Bring what stood on the button before a person: the version that knows what it means cannot be read (rule 4)."""
+    question = uow.question_of(conversation.id, event.turn)
+    sale = uow.sale(conversation.sale_id)
+    if question is None or sale is None or not isinstance(event, Tapped):
+        return _cannot_be_read(conversation)
+    rows: Sequence[Sequence[Mapping[str, str]]] = question.body.get("buttons", ())
+    ends = f":{event.turn}:{event.choice}"
+    label = next((each["label"] for row in rows for each in row if each.get("data", "").endswith(ends)), "")
+    _to_a_person(uow, house, customer, sale, f"[{label or 'a button'}] {question.body.get('text') or ''}".strip(), now)
+    return None
 
 
 def _read_button(data: str) -> tuple[str, Tapped | ChangedMind] | None:
@@ -263,15 +304,30 @@ def wrote(
     if not sales:
         return "the customer has no sale"
     conversation, ambiguous = _meant(uow, sales)
-    if conversation is not None:
+    if conversation is not None and house.pinned(uow, conversation.flow, conversation.version) is not None:
         return advance(uow, house, conversation, Wrote(text, tuple(media), ambiguous), now)
     sale = next((each for each in sales if cases.open_of(uow, each.id)), sales[0])
+    if conversation is not None:
+        sale = uow.sale(conversation.sale_id) or sale
+    _to_a_person(uow, house, customer, sale, text, now, media)
+    return None
+
+
+def _to_a_person(
+    uow: UnitOfWork,
+    house: House,
+    customer: Customer,
+    sale: Sale,
+    text: str,
+    now: datetime,
+    media: Sequence[Media] = (),
+) -> None:
+    """Bring before a person what no conversation can take, and say so to the customer."""
     note_down(uow, now, "customer.wrote", sale_id=sale.id, customer_id=customer.id, text=text)
     effect = OpenCase("unclear", "", {}, None, text, tuple(media))
     case = cases.open_or_join(uow, house, sale, None, effect, now)
     said = phrase(house, customer, "ack_passed_on", context_for(house, customer, sale, case=case, now=now))
     write_to(uow, house, customer, kind="answer", text=said, now=now, sale_id=sale.id)
-    return None
 
 
 def _meant(uow: UnitOfWork, sales: Sequence[Sale]) -> tuple[Conversation | None, bool]:
@@ -432,7 +488,7 @@ class _Carrier:
             case SendOffer():
                 self._offer(effect)
             case Acknowledge():
-                text = phrase(self.house, self.customer, f"ack_{effect.kind}", self._context())
+                text = self._phrase(f"ack_{effect.kind}", self._context())
                 self._write("answer", text, key=f"{self.conversation.id}:ack{self.house.new_id()}")
             case CloseQuestion():
                 self._close(effect)
@@ -484,6 +540,11 @@ class _Carrier:
             return spoken.texts, spoken.photo
         return variant.texts or spoken.texts, variant.photo or spoken.photo
 
+    def _phrase(self, name: str, context: Mapping[str, Any]) -> str:
+        """Say one of the bot's own sentences as the version of the flow has it."""
+        texts = (self.flow.phrases or {}).get(name) or self.house.flows.phrases[name]
+        return speak(self.house, self.customer, texts, context)
+
     def _write(self, kind: Any, text: str, **more: Any) -> None:
         write_to(
             self.uow, self.house, self.customer, kind=kind, text=text, now=self.now, sale_id=self.sale.id,
@@ -526,7 +587,7 @@ class _Carrier:
             return
         text = speak(self.house, self.customer, ask.remind.texts or self._words(ask)[0], self._context())
         if not ask.remind.texts:
-            text = phrase(self.house, self.customer, "reminder", {**self._context(), "text": text})
+            text = self._phrase("reminder", {**self._context(), "text": text})
         more = {"remind": str(ask.remind.after)} if effect.nth < ask.remind.times else {}
         self._write(
             "reminder",
@@ -599,7 +660,7 @@ class _Carrier:
     def _change_button(self, turn: int) -> Sequence[tuple[str, str]]:
         if self.conversation.state.stopped or not change_span(self.flow, self.facts):
             return ()
-        label = phrase(self.house, self.customer, "change_answer", self._context())
+        label = self._phrase("change_answer", self._context())
         return ((label, f"x:{self.conversation.id}:{turn}:0"),)
 
     def _take_away(self, message: Outgoing) -> None:

@@ -12,12 +12,12 @@ from babel.core import get_global
 
 from bot.desk.shop import Shop
 from bot.desk.states import Case
-from bot.errors import FlowError
+from bot.errors import FollowUpError, NotFound
 from bot.flows.model import Flow, Texts
 from bot.flows.parse import parse_flow
 from bot.flows.render import render
 from bot.ports.channels import Clock, FlowSource
-from bot.ports.records import Customer, LogEntry, Outgoing, OutgoingKind, Promise, Sale
+from bot.ports.records import Customer, FlowVersion, LogEntry, Outgoing, OutgoingKind, Promise, Sale
 from bot.ports.store import UnitOfWork
 
 URGENT, TIDYING, ORDINARY, LATER = 0, 1, 5, 8
@@ -49,12 +49,9 @@ class House:
             return current
         known = self._pinned.get((name, version))
         if known is None:
-            source = uow.flow_source(name, version)
-            if source is None:
-                return None
             try:
-                known = replace(parse_flow(source, file=f"{name}@{version}"), version=version)
-            except FlowError:
+                known = as_kept(uow, name, version)
+            except FollowUpError:
                 return None
             self._pinned[name, version] = known
         return known
@@ -65,6 +62,25 @@ class House:
         if known is None:
             known = self._needs[flow.name, flow.version] = work_out(flow)
         return known
+
+
+def as_kept(uow: UnitOfWork, name: str, version: str) -> Flow:
+    """Read a version as it was kept, whatever form of the language it is written in.
+
+    Raises:
+        NotFound: it was never kept.
+        FlowError: this program cannot read it.
+    """
+    kept = uow.flow_version(name, version)
+    if kept is None:
+        raise NotFound(f"the version {version} of the flow {name!r} was never kept")
+    flow = parse_flow(kept.source, file=f"{name} as kept ({version})", written_in=kept.format)
+    return replace(flow, version=version, phrases=kept.phrases)
+
+
+def keep(uow: UnitOfWork, flow: Flow, now: datetime) -> None:
+    """Keep this version of a flow for ever."""
+    uow.put_flow(FlowVersion(flow.name, flow.version, flow.source, now, flow.phrases or {}))
 
 
 def languages_for(house: House, customer: Customer) -> list[str]:

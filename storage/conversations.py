@@ -1,4 +1,4 @@
-"""Conversations, verdicts, pinned flows, cases, the log and the program's own notes, within a transaction."""
+"""Conversations, verdicts, cases, the log and the program's own notes, within a transaction."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -25,7 +25,6 @@ from storage.tables import metadata
 
 _CONVERSATIONS = metadata.tables["conversations"]
 _VERDICTS = metadata.tables["verdicts"]
-_FLOW_VERSIONS = metadata.tables["flow_versions"]
 _CASES = metadata.tables["cases"]
 _POSTS = metadata.tables["case_posts"]
 _LOG = metadata.tables["log"]
@@ -105,7 +104,7 @@ class ConversationStatements(Statements):
         self._upsert(_CONVERSATIONS, conversation_values(conversation), conversation.id)
         self._know_conversation(conversation)
 
-    # verdicts and flows
+    # verdicts
 
     def add_verdict(self, verdict: Verdict) -> None:
         """Append what the customer said."""
@@ -114,23 +113,6 @@ class ConversationStatements(Statements):
     def verdicts_of(self, sale_id: str) -> list[Verdict]:
         """Give the verdicts of a sale, oldest first."""
         return [verdict_from(row) for row in self._all(_VERDICTS_OF, sought=sale_id)]
-
-    def flow_source(self, flow: str, version: str) -> str | None:
-        """Give the YAML text of a published version."""
-        pinned = (_FLOW_VERSIONS.c.flow == flow) & (_FLOW_VERSIONS.c.version == version)
-        return self._connection.execute(select(_FLOW_VERSIONS.c.source).where(pinned)).scalar_one_or_none()
-
-    def latest_flows(self) -> dict[str, str]:
-        """Give the YAML text of the newest kept version of each flow, by name."""
-        oldest_first = select(_FLOW_VERSIONS.c.flow, _FLOW_VERSIONS.c.source).order_by(_FLOW_VERSIONS.c.created_at)
-        return {row.flow: row.source for row in self._connection.execute(oldest_first)}
-
-    def put_flow(self, flow: str, version: str, source: str, now: datetime) -> None:
-        """Keep a version for ever; keeping it again changes nothing."""
-        if (flow, version) not in self._known.flows:
-            self._known.flows.add((flow, version))
-            row = {"flow": flow, "version": version, "source": source, "created_at": now}
-            self._add_once(_FLOW_VERSIONS, row, "flow", "version")
 
     # cases
 

@@ -160,7 +160,7 @@ class VerdictRow(Row, table=True):
 
 
 class FlowVersionRow(Row, table=True):
-    """The YAML text of every version on which a conversation ever began: kept for ever (rule 8)."""
+    """`bot.ports.records.FlowVersion`: every version that ever ran, kept for ever (rule 8)."""
 
     __tablename__ = "flow_versions"
 
@@ -168,6 +168,22 @@ class FlowVersionRow(Row, table=True):
     version: str = Field(primary_key=True)
     source: str
     created_at: datetime
+    format: int | None
+    phrases: dict[str, Any] | None = Field(sa_type=JSON)
+
+
+class FlowPublicationRow(Row, table=True):
+    """`bot.ports.records.Publication`: rows are only ever added, and of two with one number the second is refused."""
+
+    __tablename__ = "flow_publications"
+
+    flow: str = Field(primary_key=True)
+    number: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    version: str
+    how: str
+    at: datetime
+    by: str
+    note: str
 
 
 class CaseRow(Row, table=True):

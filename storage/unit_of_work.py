@@ -19,6 +19,7 @@ from storage.moments import MomentStatements
 from storage.sales import SaleStatements
 from storage.sending import SendingStatements
 from storage.statements import NOTIFY
+from storage.versions import VersionStatements
 
 T = TypeVar("T")
 
@@ -28,7 +29,9 @@ _TRY_AGAIN_SQLSTATES = frozenset({"40001", "40P01"})
 """Serialization failure; deadlock. Source: https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html"""
 
 
-class SqlUnitOfWork(SaleStatements, ConversationStatements, MomentStatements, SendingStatements, InboxStatements):
+class SqlUnitOfWork(
+    SaleStatements, ConversationStatements, VersionStatements, MomentStatements, SendingStatements, InboxStatements
+):
     """Implements `bot.ports.store.UnitOfWork`: one of its parts for each kind of thing."""
 
     @contextmanager

@@ -1,7 +1,7 @@
 """The program with its doors open: real adapters from settings, which cannot tell a sandbox from the world."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -47,12 +47,16 @@ when the server has not heard of the holder for `storage.duties.SILENCE`."""
 
 @dataclass(slots=True)
 class Service:
-    """The program with its doors open. `address` is where HTTP is served."""
+    """The program with its doors open. `address` is where HTTP is served.
+
+    `unpublished` says where a flow's file says something else than what runs.
+    """
 
     program: Program
     address: str
     problems: Callable[[], list[str]]
     alarming: Alarming
+    unpublished: Sequence[str] = ()
 
 
 @asynccontextmanager
@@ -79,6 +83,7 @@ async def open_service(
         house, database = base.house, base.database
         stack.enter_context(database.reserved())
         demand_taken_up(database)
+        database.run_now(partial(base.flows.take_up, now=house.clock.now()))
         token = _secret(settings.telegram_bot_token)
         bot = await stack.enter_async_context(connect(token, settings.telegram_api_base))
         poster = await stack.enter_async_context(_poster(settings))
@@ -91,7 +96,7 @@ async def open_service(
         stack.push_async_callback(lookout.close)
         registry = registry_of(lookout.seen)
         pulse = Pulse(Counted(registry), house.clock)
-        program = Program(house, database, channels, words, base.flow_files, slack_per_second, watch=pulse)
+        program = Program(house, database, channels, words, base.flows, slack_per_second, watch=pulse)
         slack = _slack_app(settings, program)
         watched = lookout.watched
         for channel in channels:
@@ -126,7 +131,7 @@ async def open_service(
         alarming = Alarming(house, database, lookout)
         if look_every is not None:
             stack.push_async_callback(_cancelled, asyncio.create_task(alarming.run(look_every)))
-        yield Service(program, address, lookout.problems, alarming)
+        yield Service(program, address, lookout.problems, alarming, base.flows.unpublished())
 
 
 async def _stopped(program: Program, running: asyncio.Task[None]) -> None:

@@ -30,7 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 sale = typer.Typer(help="Take in what happened to a sale, and read its story.", no_args_is_help=True)
-flows = typer.Typer(help="Check, test, play and draw what the bot says and when.", no_args_is_help=True)
+flows = typer.Typer(help="Check, try, publish and take back what the bot says and when.", no_args_is_help=True)
 outbox = typer.Typer(help="See what waits to be sent, or could not be; try again.", no_args_is_help=True)
 inbox = typer.Typer(help="See what came in and could not be handled; try again.", no_args_is_help=True)
 app.add_typer(sale, name="sale", rich_help_panel=_SALES)
@@ -376,3 +376,89 @@ def flows_graph(
     if svg is not None and mermaid:
         raise typer.BadParameter("give --svg or --mermaid, not both")
     draw_flow(name, folder, svg, language)
+
+
+# Versions of flows --------------------------------------------------------------------------------------------------
+
+_Note = Annotated[str, typer.Option(metavar="WORDS", help="Why: stands in the history.")]
+_By = Annotated[str | None, typer.Option(metavar="NAME", help="Who publishes; else the name of your account.")]
+
+
+@flows.command("list")
+def flows_list(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[FLOW]", help="Its whole history; else what runs of each.")
+    ] = None,
+    *,
+    json: _Json = False,
+) -> None:
+    """Tell which version of each flow runs, since when, by whom and why, and how many conversations are on it."""
+    from bot.cli.flow_versions import list_flows
+
+    list_flows(name, as_json=json)
+
+
+@flows.command("diff")
+def flows_diff(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[FLOW]…", help="Flows by name; else all.")] = None,
+    *,
+    start: Annotated[str | None, typer.Option("--from", metavar="VERSION", help="v2 …; else what runs.")] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="VERSION", help="v3 …, or file (as a rule).")] = None,
+) -> None:
+    """Show what differs between what runs and the files, or between two versions: steps, times, words by language."""
+    from bot.cli.flow_versions import show_differences
+
+    show_differences(names or [], start, end)
+
+
+@flows.command("publish")
+def flows_publish(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[FLOW]…", help="Flows by name; else all.")] = None,
+    *,
+    note: _Note = "",
+    by: _By = None,
+    moves: Annotated[bool, typer.Option("--move", help="Also move those conversations that can go on in it.")] = False,
+    yes: _Yes = False,
+) -> None:
+    """Let what the files say run for new conversations. Refused while check or tests fail; shows the difference first.
+
+    Conversations that have begun stay on their version. Once a flow was published, an edit of its file changes nothing
+    until it is published, too. A flow whose file is gone goes out of use, if you name it.
+    """
+    from bot.cli.flow_publish import publish_flows
+
+    raise typer.Exit(publish_flows(names or [], note=note, by=by, moves=moves, yes=yes))
+
+
+@flows.command("restore")
+def flows_restore(
+    name: Annotated[str, typer.Argument(metavar="FLOW", help="The flow, by name.")],
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="v2 …, as flows list FLOW shows them.")],
+    *,
+    note: _Note = "",
+    by: _By = None,
+    discard_edits: Annotated[
+        bool, typer.Option("--discard-edits", help="Write over edits of the file that no version keeps.")
+    ] = False,
+    yes: _Yes = False,
+) -> None:
+    """Take an old version back: it runs again under a new number, and the file says it again. History stays."""
+    from bot.cli.flow_publish import restore_flow
+
+    raise typer.Exit(restore_flow(name, version, note=note, by=by, discard_edits=discard_edits, yes=yes))
+
+
+@flows.command("move")
+def flows_move(
+    name: Annotated[str, typer.Argument(metavar="FLOW", help="The flow, by name.")],
+    *,
+    start: Annotated[str, typer.Option("--from", metavar="VERSION", help="What they are on: v3 …")],
+    end: Annotated[str | None, typer.Option("--to", metavar="VERSION", help="v4 …; else what runs.")] = None,
+    sale: Annotated[str | None, typer.Option(metavar="SALE", help="Only those of this order.")] = None,
+    by: _By = None,
+    yes: _Yes = False,
+) -> None:
+    """Let conversations go on in another version: those whose open step is there. Shows the difference first."""
+    from bot.cli.flow_move import move_conversations
+
+    raise typer.Exit(move_conversations(name, start, end, sale, by=by, yes=yes))

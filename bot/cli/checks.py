@@ -17,8 +17,9 @@ from bot.adapters.shop_file import read_shop_file, shop_problems
 from bot.adapters.slack.doctor import check_slack
 from bot.adapters.telegram import doctor as telegram
 from bot.adapters.telegram.connection import connect
+from bot.app.flow_checks import check, sources
+from bot.app.published import published_otherwise, unreadable_versions
 from bot.cli.faults import unexpected
-from bot.cli.flow_files import check, sources
 from bot.cli.terminal import counted, say, stdout
 from bot.desk.shop import Shop
 from bot.errors import FollowUpError
@@ -151,6 +152,11 @@ class Examination:
         if not checked.count("error"):
             where = folder or "the shipped library"
             yield Finding("Flows", ok=True, said=f"{counted(checked.files, 'file')} in {where} can be used")
+        if self._settings is not None:
+            for problem in published_otherwise(self._settings):
+                yield from _each_problem("Flows", FollowUpError(problem), ok=None)
+            for problem in unreadable_versions(self._settings):
+                yield Finding("Flows", ok=False, said=problem, mend="install the aftersale that could read it")
 
     def _look_at_clock(self) -> Iterator[Finding]:
         now = SystemClock().now()

@@ -146,6 +146,9 @@ def _conversation(name: str, data: Mapping[str, Any]) -> str:
     flow = str(data.get("flow", "")).replace("_", " ")
     if name == "begun":
         return f"“{flow}” began"
+    if name == "moved":
+        whose = f" ({data['by']} decided it)" if data.get("by") else ""
+        return f"“{flow}” goes on with {data.get('to')} instead of {data.get('from')}{whose}"
     reason = data.get("reason")
     return f"“{flow}” ended: {data.get('outcome')}" + (f" ({reason})" if reason else "")
 

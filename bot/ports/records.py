@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, TypeAlias, get_args
 
+from bot.flows.formats import FORMAT
+from bot.flows.model import Texts
 from bot.flows.state import State
 
 Json: TypeAlias = Mapping[str, Any]
@@ -103,6 +105,42 @@ class Verdict:
     media: tuple[Json, ...]
     cycle: int
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FlowVersion:
+    """What one version of a flow says and does, under the hash of just that: kept for ever, and never changed.
+
+    `phrases` are the bot's own sentences that it speaks with; none where an older program kept it. `format` is the form
+    of the language that `source` is written in.
+    """
+
+    flow: str
+    version: str
+    source: str
+    created_at: datetime
+    phrases: Mapping[str, Texts] = field(default_factory=dict)
+    format: int = FORMAT
+
+
+PublishedHow: TypeAlias = Literal["start", "publish", "restore", "withdraw"]
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """That a version of a flow came into use: v1, v2 … of the flow. History is only added to.
+
+    `how`: a program took it from its file (``start``), or somebody published it, took an old one back (``restore``), or
+    took the flow out of use (``withdraw``; then there is no `version`). One content can be published more than once.
+    """
+
+    flow: str
+    number: int
+    version: str
+    how: PublishedHow
+    at: datetime
+    by: str = ""
+    note: str = ""
 
 
 MomentKind: TypeAlias = Literal["start", "remind", "silence", "wait", "expire", "ladder"]

@@ -14,6 +14,7 @@ from bot.ports.records import (
     Candidate,
     Conversation,
     Customer,
+    FlowVersion,
     InboxSource,
     Incoming,
     LinkToken,
@@ -22,6 +23,7 @@ from bot.ports.records import (
     Outgoing,
     Post,
     Promise,
+    Publication,
     Sale,
     Underway,
     Verdict,
@@ -86,14 +88,24 @@ class UnitOfWork(Protocol):
     def verdicts_of(self, sale_id: str) -> list[Verdict]:
         """Give the verdicts of a sale, oldest first."""
 
-    def flow_source(self, flow: str, version: str) -> str | None:
-        """Give the YAML text of a published version."""
+    # versions of flows
+    def flow_version(self, flow: str, version: str) -> FlowVersion | None:
+        """Give a version that was kept."""
 
-    def latest_flows(self) -> dict[str, str]:
-        """Give the YAML text of the newest kept version of each flow, by name."""
-
-    def put_flow(self, flow: str, version: str, source: str, now: datetime) -> None:
+    def put_flow(self, version: FlowVersion) -> None:
         """Keep a version for ever; keeping it again changes nothing."""
+
+    def publications(self, flow: str | None = None) -> list[Publication]:
+        """Give what was published, of one flow or of all, by flow and number."""
+
+    def publish(self, publication: Publication) -> bool:
+        """Add a publication; false where its number is taken, also by a transaction that commits meanwhile."""
+
+    def running_on(self, flow: str | None = None) -> dict[tuple[str, str], int]:
+        """Count the conversations that have not ended, by flow and version. Reads many rows: for people who ask."""
+
+    def unfinished_on(self, flow: str, version: str, after: str, limit: int) -> list[Conversation]:
+        """Give the next `limit` conversations on a version that have not ended, beyond the id `after`. Locks none."""
 
     # cases
     def case(self, case_id: str) -> Case | None:

@@ -21,6 +21,7 @@ from bot.flows.state import Asked, State
 from bot.ports.records import (
     Conversation,
     Customer,
+    FlowVersion,
     Incoming,
     LinkToken,
     LogEntry,
@@ -28,6 +29,7 @@ from bot.ports.records import (
     Outgoing,
     Post,
     Promise,
+    Publication,
     Sale,
     Verdict,
 )
@@ -248,13 +250,46 @@ def test_verdicts_come_back_oldest_first(freja: SqlDatabase) -> None:
 
 def test_flow_version_is_kept_for_ever(database: SqlDatabase) -> None:
     """Proves that a version, once kept, is never changed."""
+    kept = FlowVersion("f", "1", "first", NOW, {"reminder": {"en": "Well?"}}, 1)
 
-    def work(unit: UnitOfWork) -> tuple[str | None, str | None]:
-        unit.put_flow("f", "1", "first", NOW)
-        unit.put_flow("f", "1", "changed", NOW)
-        return unit.flow_source("f", "1"), unit.flow_source("f", "2")
+    def work(unit: UnitOfWork) -> tuple[FlowVersion | None, FlowVersion | None]:
+        unit.put_flow(kept)
+        unit.put_flow(FlowVersion("f", "1", "changed", NOW))
+        return unit.flow_version("f", "1"), unit.flow_version("f", "2")
 
-    assert database.run_now(work) == ("first", None)
+    assert database.run_now(work) == (kept, None)
+    assert database.run_now(lambda unit: unit.put_flow(FlowVersion("f", "1", "changed", NOW))) is None
+    assert database.run_now(lambda unit: unit.flow_version("f", "1")) == kept
+
+
+def test_publications_are_numbered_once(database: SqlDatabase) -> None:
+    """Proves that history is only added to: of two with one number the second is refused and changes nothing."""
+    first, second = (Publication("f", number, "a", "start", NOW) for number in (1, 2))
+    other = Publication("e", 1, "b", "publish", NOW, "Ida", "kinder")
+    assert [database.run_now(lambda unit, each=each: unit.publish(each)) for each in (second, first, other)] == [
+        True
+    ] * 3
+    assert not database.run_now(lambda unit: unit.publish(replace(first, version="b", by="Bo")))
+    assert database.run_now(lambda unit: unit.publications()) == [other, first, second]
+    assert database.run_now(lambda unit: unit.publications("f")) == [first, second]
+
+
+def test_conversations_are_counted_and_found_by_version(freja: SqlDatabase) -> None:
+    """Proves that those which have ended are left out, and that pages follow one another without a gap."""
+    asking = replace(CONVERSATION.state, status="asking")
+    mine = [replace(CONVERSATION, id=f"t{n}", key=f"k{n}", flow="f", version="1", state=asking) for n in range(5)]
+    ended = replace(mine[0], id="t9", key="k9", state=replace(asking, status="finished"))
+    elsewhere = replace(mine[0], id="t8", key="k8", version="2")
+
+    def work(unit: UnitOfWork) -> None:
+        for each in (*mine, ended, elsewhere):
+            unit.put_conversation(each)
+
+    freja.run_now(work)
+    assert freja.run_now(lambda unit: unit.running_on("f")) == {("f", "1"): 5, ("f", "2"): 1}
+    assert freja.run_now(lambda unit: unit.running_on()) == {("f", "1"): 5, ("f", "2"): 1}
+    assert freja.run_now(lambda unit: unit.unfinished_on("f", "1", "", 3)) == mine[:3]
+    assert freja.run_now(lambda unit: unit.unfinished_on("f", "1", "t2", 3)) == mine[3:]
 
 
 def test_case_comes_back_as_stored(freja: SqlDatabase) -> None:

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import event
 
 from bot.adapters.shop_file import default_shop
-from bot.cli.flow_opening import Opened
+from bot.app.drafts import Drafts
 from bot.trials.coverage import coverage
 from bot.trials.model import Trial
 from bot.trials.parse import Known, read_trials
@@ -20,7 +20,7 @@ from storage.scratch import ScratchDatabase
 from tests.system.stage import MORNING, ROOT, order, shipped_flows, stage
 
 SALE = order("order.delivered")["sale"]
-OPENED = Opened(shipped_flows(), default_shop(), None)
+OPENED = Drafts(shipped_flows(), default_shop(), None)
 KNOWN = Known(OPENED.shop, OPENED.flow_files.flows, OPENED.flow_files.phrases)
 
 
