@@ -66,7 +66,7 @@ from bot.messages import (
     write_to,
 )
 from bot.ports.channels import is_caption
-from bot.ports.records import PAUSED, Conversation, Customer, Moment, Outgoing, Promise, Sale, Verdict
+from bot.ports.records import Conversation, Customer, Moment, Outgoing, Promise, Sale, Verdict
 from bot.ports.store import UnitOfWork
 from bot.sales import after, plan_starts, release
 
@@ -167,7 +167,7 @@ def _begin(
         customer_id=customer.id,
         flow=flow.name,
         version=flow.version,
-        state=State(about=skus_of(moment), batch=str(moment.data.get("batch", ""))),
+        state=State(about=skus_of(moment), batch=str(moment.data.get("batch", "")), follows=in_the_same_talk),
         started_at=now,
         expires_at=datetime.fromisoformat(moment.data["expires_at"]),
         cycle=moment.data.get("cycle", 1),
@@ -243,7 +243,6 @@ def held_back(
         (customer.unreachable_at is not None, "the customer blocked the bot"),
         (not customer.consents.get(flow.purpose, False), f"no consent for {flow.purpose}"),
         (paused is not None, holding.words_for(paused, house) if paused else ""),
-        (paused is None and sale.paused, f"{PAUSED} by the shop"),
     )
     found = next((("held", reason) for applies, reason in reasons if applies), None)
     if found is None and asks(flow) and other_question(uow, customer, about_case=moment.case_id is not None):
@@ -468,7 +467,7 @@ def advance(
         carrier.carry_out(effect)
     was, now_is = conversation.state.status, transition.state.status
     if now_is != was and (was == "asking" or now_is == "finished"):
-        if now_is == "finished" and carrier.live and not in_the_same_talk:
+        if carrier.live and now_is != "asking" and not transition.state.follows:
             _ask_on(uow, house, customer, now)
         release(uow, customer.id, now)
     return ignored

@@ -270,7 +270,7 @@ def _chose_language(
     code = event.data.removeprefix(LANGUAGE_BUTTON)
     if code not in languages_offered(house):
         return f"there is no language {code!r} here"
-    customer = replace(customer, language=code, last_wrote_at=now)
+    customer = replace(customer, language=code)
     uow.put_customer(customer)
     note_down(uow, now, "customer.chose_language", customer_id=customer.id, language=code)
     if event.message_id is not None:
@@ -287,9 +287,7 @@ def _consented(uow: UnitOfWork, house: House, customer: Customer, event: ButtonT
     if customer.consents == consents and answered is not None and answered == event.message_id:
         return
     extra = {**customer.extra, "consent_message": event.message_id}
-    customer = replace(
-        customer, consents=consents, stopped_at=None, unreachable_at=None, last_wrote_at=now, extra=extra
-    )
+    customer = replace(customer, consents=consents, stopped_at=None, unreachable_at=None, extra=extra)
     uow.put_customer(customer)
     note_down(
         uow, now, "customer.consented", customer_id=customer.id, consents=consents, wording=CONSENT_VERSION
