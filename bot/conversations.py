@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from bot import cases, holding
+from bot import cases, holding, portions
 from bot.desk.states import Case
 from bot.flows.effects import (
     Acknowledge,
@@ -66,6 +66,7 @@ from bot.messages import (
     write_to,
 )
 from bot.ports.channels import is_caption
+from bot.ports.orders import LIFECYCLE
 from bot.ports.records import Conversation, Customer, Moment, Outgoing, Promise, Sale, Verdict
 from bot.ports.store import UnitOfWork
 from bot.sales import after, plan_starts, release
@@ -194,7 +195,10 @@ def may_begin(
     """Tell why a conversation may not begin now: ``("dropped" | "held", reason)``; None if it may."""
     unless = set(moment.data.get("unless", ()))
     ended = {"order.cancelled", "order.returned"} - {moment.data["on"]}
-    happened = sorted((unless | ended) & set(sale.happened))
+    about = skus_of(moment)
+    if about and moment.case_id is None and all(portions.is_gone(sale, sku) for sku in about):
+        return "dropped", "what it was to be about was cancelled or returned"
+    happened = sorted((unless | ended) & set(portions.narrowed(sale, about).happened))
     # Whatever became of the order: who was unhappy, and to whom something was done about it, is asked (rule 6).
     if happened and moment.case_id is None:
         return "dropped", f"{happened[0]} happened"
@@ -226,7 +230,8 @@ def not_meant(
     condition = moment.data.get("if")
     if condition is None:
         return None
-    facts = facts_for(uow, house, flow, sale, customer, uow.promises_of(sale.id), cases.open_of(uow, sale.id))
+    seen = portions.narrowed(sale, skus_of(moment))
+    facts = facts_for(uow, house, flow, seen, customer, uow.promises_of(sale.id), cases.open_of(uow, sale.id))
     answer = holds(condition, values_of(facts, now))
     return None if answer.value else f"its condition does not hold: {answer.trouble or condition}"
 
@@ -390,23 +395,29 @@ def end_all(uow: UnitOfWork, house: House, sale: Sale, event: Event, now: dateti
 
 
 def withdraw(uow: UnitOfWork, house: House, sale: Sale, reason: str, now: datetime) -> None:
-    """The order was cancelled or returned: say and ask nothing more that was begun before, but about an open case."""
-    about_cases = set()
+    """The order, or a part of it, was cancelled or returned: nothing more is said about that; a case goes on."""
+    go_on = set()
     for conversation in uow.conversations_of(sale.id):
-        if conversation.case_id is not None:
-            about_cases.add(conversation.id)
+        if conversation.case_id is not None or not _is_lost(sale, reason, conversation.state.about):
+            go_on.add(conversation.id)
         elif conversation.state.status != "finished":
             advance(uow, house, conversation, Withdrawn(reason), now)
     for message in uow.outgoing_of(sale.id):
         planned = message.state in ("waiting", "held") and message.kind in ("question", "reminder", "notice")
-        if planned and message.conversation_id not in about_cases:
+        if planned and message.conversation_id not in go_on:
             uow.drop_outgoing(message, f"{reason} happened")
+
+
+def _is_lost(sale: Sale, reason: str, about: Sequence[str]) -> bool:
+    """Tell whether an order was cancelled or returned whole, or at least all that a conversation is about."""
+    return reason in sale.happened or (bool(about) and all(portions.is_gone(sale, sku) for sku in about))
 
 
 def happened(uow: UnitOfWork, house: House, sale: Sale, event: str, now: datetime) -> None:
     """Something happened to a sale: whichever of its conversations waits for that goes on."""
     for conversation in uow.conversations_of(sale.id):
-        if conversation.state.status == "waiting":
+        seen = portions.narrowed(sale, conversation.state.about)
+        if conversation.state.status == "waiting" and (event in seen.happened or event not in LIFECYCLE):
             flow = house.pinned(uow, conversation.flow, conversation.version)
             found = flow.steps.get(conversation.state.step or "") if flow else None
             if isinstance(found, Wait) and event in found.events:
@@ -452,7 +463,8 @@ def advance(
         return "the flow version, sale or customer of this conversation cannot be read any more"
     promises = uow.promises_of(sale.id)
     case = uow.case(conversation.case_id) if conversation.case_id else cases.open_of(uow, sale.id)
-    facts = facts_for(uow, house, flow, sale, customer, promises, case)
+    seen = portions.narrowed(sale, conversation.state.about)
+    facts = facts_for(uow, house, flow, seen, customer, promises, case)
     transition = step(flow, conversation.state, event, now, facts)
     ignored = next((each.reason for each in transition.effects if isinstance(each, Ignored)), None)
     after_it = conversation
@@ -592,7 +604,8 @@ class _Carrier:
         about = next((each for each in self.promises if each.id == self.conversation.state.promise), None)
         if about is not None:
             more["promise"] = {"text": about.text, "due_at": about.due_at}
-        return context_for(self.house, self.customer, self.sale, self.promises, self.case, now=self.now, **more)
+        seen = portions.narrowed(self.sale, self.conversation.state.about)
+        return context_for(self.house, self.customer, seen, self.promises, self.case, now=self.now, **more)
 
     def _words(self, spoken: Speaking) -> tuple[Texts, str | None]:
         """Give the texts and the picture of a step, as they are for what was bought."""
@@ -802,6 +815,9 @@ class _Carrier:
     def _take_back(self, effect: TakeBack) -> None:
         """The customer changed an answer: what had followed from it follows no more."""
         self._forget(effect)
+        if effect.completion and self.conversation.state.about:
+            self.sale = portions.reopened(self.sale, self.conversation.state.about)
+            self.uow.put_sale(self.sale)
         if effect.completion and self.sale.confirmed_at is not None:
             self.sale = replace(self.sale, confirmed_at=None)
             self.uow.put_sale(self.sale)
@@ -868,6 +884,13 @@ class _Carrier:
             cases.remark(self.uow, self.house, case, words, self.now)
             note_down(self.uow, self.now, "sale.complete_waits", sale_id=self.sale.id, case_id=case.id)
             return
+        if self.conversation.state.about:
+            self.sale, is_all = portions.completed(self.sale, self.conversation.state.about, self.now)
+            self.uow.put_sale(self.sale)
+            if not is_all:
+                about = list(self.conversation.state.about)
+                note_down(self.uow, self.now, "sale.part_complete", sale_id=self.sale.id, items=about)
+                return
         self.sale = replace(self.sale, confirmed_at=self.sale.confirmed_at or self.now)
         self.uow.put_sale(self.sale)
         note_down(self.uow, self.now, "sale.complete", sale_id=self.sale.id, customer_id=self.customer.id)

@@ -68,8 +68,9 @@ def handle(
     now: datetime,
     *,
     careful: bool = True,
+    batch: str = "",
 ) -> None:
-    """Handle rows of the inbox in their order, and settle each.
+    """Handle rows of the inbox in their order, and settle each; `batch` is the import that they came with, if any.
 
     Done `careful`, what raises is undone and leaves its row ``failed`` with its error; otherwise it raises, and all is
     to be done again with care: quicker where nothing spoils.
@@ -84,7 +85,7 @@ def handle(
     for item, event in events:
         try:
             with uow.savepoint() if careful else nullcontext():
-                ignored = _handle(uow, house, event, now)
+                ignored = _handle(uow, house, event, now, batch)
         except FollowUpError as error:
             if not careful:
                 raise
@@ -117,10 +118,10 @@ def _read_ahead(uow: UnitOfWork, events: Sequence[Event]) -> None:
     )
 
 
-def _handle(uow: UnitOfWork, house: House, event: Event, now: datetime) -> str | None:
+def _handle(uow: UnitOfWork, house: House, event: Event, now: datetime, batch: str) -> str | None:
     match event:
         case OrderEvent():
-            sale = sales.record(uow, house, event, now)
+            sale = sales.record(uow, house, event, now, batch=batch)
             if event.type in ("order.cancelled", "order.returned"):
                 conversations.withdraw(uow, house, sale, event.type, now)
             conversations.happened(uow, house, sale, event.type, now)
