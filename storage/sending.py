@@ -12,9 +12,11 @@ from typing import Any
 from sqlalchemy import (
     Executable,
     Text,
+    and_,
     bindparam,
     case,
     cast,
+    exists,
     func,
     select,
     union,
@@ -22,6 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 
+from bot.desk.states import UNSETTLED
 from bot.ports.records import Arrived, Candidate, Outgoing, Underway
 from storage.outbox import MAY_GO, OutboxStatements
 from storage.packing import ROWS, as_list, cell, gathered, listed, pack_plain, rows_given, unpack
@@ -55,6 +58,29 @@ _QUESTION_STATE = (
     .limit(1)
     .scalar_subquery()
 )
+_OTHERS = _TALKS.alias("others")
+_ASKED = _OUTBOX.alias("asked")
+_IN_OTHERS = and_(
+    _OTHERS.c.customer_id == _OUTBOX.c.customer_id,
+    _OTHERS.c.id != _OUTBOX.c.conversation_id,
+    is_any(_ASKED.c.kind, "question"),
+    _ASKED.c.conversation_id == _OTHERS.c.id,
+)
+_OTHER_QUESTION = exists().where(
+    _IN_OTHERS,
+    _OTHERS.c.state["status"].as_string() == "asking",
+    _ASKED.c.turn == _OTHERS.c.state["turn"].as_integer(),
+    is_any(_ASKED.c.state, "sent", "unknown", "sending"),
+)
+_ASKED_ELSEWHERE_AT = (
+    select(func.max(_ASKED.c.sent_at)).where(_IN_OTHERS, is_any(_ASKED.c.state, "sent")).scalar_subquery()
+)
+_ANY_CASE = _CASES.alias("any_case")
+_OTHER_CASE = exists().where(_ANY_CASE.c.customer_id == _OUTBOX.c.customer_id, is_any(_ANY_CASE.c.status, *UNSETTLED))
+_IS_QUESTION = is_any(_OUTBOX.c.kind, "question")
+_GOES_ON = and_(_IS_QUESTION, _OUTBOX.c.turn > 1)
+"""A conversation that has asked before goes at its own pace: only what others asked keeps it back."""
+
 _CANDIDATES = (
     select(
         *(_OUTBOX.c[name] for name in _FIELDS),
@@ -69,21 +95,23 @@ _CANDIDATES = (
                     _CUSTOMERS.c.consents,
                     _CUSTOMERS.c.country,
                     _CUSTOMERS.c.time_zone,
-                    _CUSTOMERS.c.last_question_at,
+                    case((_GOES_ON, _ASKED_ELSEWHERE_AT), else_=_CUSTOMERS.c.last_question_at),
                     _CUSTOMERS.c.last_wrote_at,
-                    _SALES.c.paused,
                     _CASE_STATUS,
                     _STATUS.as_string(),
                     _TURN.as_integer(),
                     _SPOKEN.as_boolean(),
                     case((_OUTBOX.c.kind == "reminder", _QUESTION_STATE)),
+                    _TALKS.c.flow,
+                    _TALKS.c.case_id,
+                    case((_IS_QUESTION, _OTHER_CASE)),
+                    case((_IS_QUESTION, _OTHER_QUESTION)),
                 )
             )
         ),
     )
     .select_from(_OUTBOX)
     .outerjoin(_CUSTOMERS, _CUSTOMERS.c.id == _OUTBOX.c.customer_id)
-    .outerjoin(_SALES, _SALES.c.id == _OUTBOX.c.sale_id)
     .outerjoin(_TALKS, _TALKS.c.id == _OUTBOX.c.conversation_id)
 )
 _IN_ORDER = (_OUTBOX.c.priority, _OUTBOX.c.not_before, _OUTBOX.c.id)
@@ -268,12 +296,15 @@ def _candidate(row: Sequence[Any], time: Callable[[Any], datetime | None]) -> Ca
         zone,
         asked_at,
         wrote_at,
-        paused,
         case_status,
         status,
         turn,
         spoken,
         question,
+        flow,
+        about_case,
+        other_case,
+        other_question,
     ) = row[_FACTS:]
     return Candidate(
         Outgoing(*message),
@@ -286,12 +317,15 @@ def _candidate(row: Sequence[Any], time: Callable[[Any], datetime | None]) -> Ca
         time_zone=zone,
         last_question_at=time(asked_at),
         last_wrote_at=time(wrote_at),
-        is_paused=bool(paused),
         case_status=case_status,
         talk_status=status,
         talk_turn=turn,
         has_spoken=bool(spoken),
         question_state=question,
+        flow=flow,
+        about_case=about_case is not None,
+        other_case=bool(other_case),
+        other_question=bool(other_question),
     )
 
 

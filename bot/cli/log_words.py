@@ -54,6 +54,8 @@ class Writer:
         group, _, name = entry.kind.partition(".")
         if entry.kind in _FIXED:
             who, what = _FIXED[entry.kind]
+            if data.get("items"):
+                what += f", of it: {', '.join(data['items'])}"
             return who, what + self._happened_before(entry)
         match group:
             case "message":
@@ -64,6 +66,10 @@ class Writer:
                 return "customer", _customer(name, data)
             case "conversation":
                 return "bot", _conversation(name, data)
+            case "paused" | "resumed":
+                return "shop", _paused(group, data)
+            case "sale" if name == "part_complete":
+                return "customer", f"says that this is complete: {', '.join(data.get('items') or ())}"
             case "flow":
                 return "bot", f"“{data.get('flow')}”, step {data.get('step')}: {data.get('reason')}"
             case "case":
@@ -151,6 +157,11 @@ def _conversation(name: str, data: Mapping[str, Any]) -> str:
         return f"“{flow}” goes on with {data.get('to')} instead of {data.get('from')}{whose}"
     reason = data.get("reason")
     return f"“{flow}” ended: {data.get('outcome')}" + (f" ({reason})" if reason else "")
+
+
+def _paused(what: str, data: Mapping[str, Any]) -> str:
+    why = f": {data['reason']}" if data.get("reason") else ""
+    return f"{'paused what the bot says' if what == 'paused' else 'let the bot go on'}{why}"
 
 
 def _as_it_stands(entry: LogEntry) -> str:
