@@ -105,7 +105,7 @@ class Verdict:
     at: datetime
 
 
-MomentKind: TypeAlias = Literal["start", "remind", "silence", "wait", "expire", "ladder"]
+MomentKind: TypeAlias = Literal["start", "remind", "silence", "wait", "expire", "ladder", "wake"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,8 @@ ChannelName: TypeAlias = Literal["telegram", "slack"]
 CHANNELS: tuple[str, ...] = get_args(ChannelName)
 
 OutgoingKind: TypeAlias = Literal[
-    "question", "reminder", "notice", "answer", "system", "staff_reply", "edit", "card", "thread", "whisper", "alarm"
+    *("question", "reminder", "notice", "answer", "system", "staff_reply", "edit"),
+    *("card", "thread", "whisper", "task", "digest", "alarm"),
 ]
 OutgoingState: TypeAlias = Literal["waiting", "sending", "sent", "unknown", "refused", "dropped", "held", "failed"]
 
