@@ -209,6 +209,14 @@ class TaskDone:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskDue:
+    """A task's own due time has come, or one of the working days after it: `stage` counts them from 1."""
+
+    task_id: str
+    stage: int
+
+
+@dataclass(frozen=True, slots=True)
 class CustomerSaid:
     """Further words of the customer; photos, voice … stand beside them as `media`."""
 
@@ -272,6 +280,7 @@ CaseEvent: TypeAlias = (
     | Noted
     | TaskOpened
     | TaskDone
+    | TaskDue
     | CustomerSaid
     | CustomerEdited
     | CustomerDeleted
@@ -353,6 +362,15 @@ class PlanWake:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanTask:
+    """Wake the case at `at` with `TaskDue(task_id, stage)`."""
+
+    task_id: str
+    stage: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ShowTask:
     """Post a task in its team's channel, or bring what stands there up to date."""
 
@@ -381,6 +399,7 @@ CaseEffect: TypeAlias = (
     | PlanReask
     | PlanLadder
     | PlanWake
+    | PlanTask
     | StopLadder
     | CaseIgnored
 )

@@ -268,13 +268,13 @@ def remedy_view(case_id: str, remedies: Mapping[str, str], causes: Mapping[str, 
     blocks = [
         _select(KIND, "What was done?", remedies),
         _value_input(),
+        _select(CAUSE, "Why did it go wrong?", causes),
         _text_input(
             NOTE,
             "What exactly?",
             NOTE_MAX_CHARS,
             hint="The customer is asked whether this puts it right, and may read it. Only they can close the case.",
         ),
-        _select(CAUSE, "Why did it go wrong?", causes),
     ]
     return _modal(REMEDY_VIEW, "Remedy done", case_id, blocks, submit="Done")
 
