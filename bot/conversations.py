@@ -89,8 +89,8 @@ def moment_came(uow: UnitOfWork, house: House, moment: Moment, now: datetime) ->
     """Do what a due moment asks for, and settle it with one visible reason where nothing came of it."""
     if moment.id is None:
         return
-    if moment.kind == "ladder":
-        reason = cases.ladder(uow, house, moment, now)
+    if moment.kind == "ladder" or moment.kind == "wake":  # noqa: PLR1714 - so that mypy knows which are left
+        reason = cases.woken(uow, house, moment, now)
         uow.settle(moment.id, "dropped" if reason else "done", reason)
         return
     if moment.kind == "start":
@@ -991,7 +991,7 @@ class _Carrier:
         return place is None or any(each.text for each in verdicts[place + 1 :])
 
     def _finish(self, effect: Finish) -> None:
-        if self.conversation.case_id and self.case is not None:
+        if self.conversation.case_id and self.case is not None and not cases.is_to_be_asked(self.uow, self.case):
             # However it ended: a case that still waits for the customer's word will not get it here.
             cases.silent(self.uow, self.house, self.uow.case(self.case.id) or self.case, self.now)
         note_down(

@@ -204,10 +204,11 @@ def plan_starts(  # noqa: PLR0913 - what a start is made of, by name
     case: Case | None = None,
     about: Sequence[str] = (),
     batch: str = "",
+    due_at: datetime | None = None,
 ) -> None:
-    """Plan every conversation that this event begins. Planning it again changes nothing but an earlier time.
+    """Plan every conversation that this event begins, at `due_at` or when the flow says.
 
-    `about` are the items that it is to be about; none: all.
+    Planning it again changes nothing but an earlier time. `about` are the items that it is to be about; none: all.
     """
     for start in starts(house, sale, on=on, at=at, occurrence=occurrence, about=about):
         data: dict[str, Any] = {
@@ -231,7 +232,7 @@ def plan_starts(  # noqa: PLR0913 - what a start is made of, by name
             Moment(
                 key=start.key,
                 kind="start",
-                due_at=start.due_at,
+                due_at=due_at or start.due_at,
                 sale_id=sale.id,
                 case_id=case.id if case else None,
                 data=data,

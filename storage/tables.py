@@ -44,6 +44,10 @@ metadata = MetaData(
 _BIG_ID = BigInteger().with_variant(Integer(), "sqlite")
 """SQLite numbers its rows only in an ``INTEGER`` key. Source: https://www.sqlite.org/autoinc.html"""
 
+_JSON_OR_NULL = JSON(none_as_null=True)
+_NONE_YET = {"server_default": text("'[]'")}
+"""What a row that an older program wrote has in a column that it knows nothing of."""
+
 
 def _one_of(column: str, *words: str) -> CheckConstraint:
     quoted = ", ".join(f"'{word}'" for word in words)
@@ -218,6 +222,11 @@ class CaseRow(Row, table=True):
     answered_at: datetime | None
     remedies: list[dict[str, Any]] = Field(sa_type=JSON)
     closed_at: datetime | None
+    snooze: dict[str, Any] | None = Field(sa_type=_JSON_OR_NULL)
+    tasks: list[dict[str, Any]] = Field(sa_type=JSON, sa_column_kwargs=_NONE_YET)
+    media: list[dict[str, Any]] = Field(sa_type=JSON, sa_column_kwargs=_NONE_YET)
+    call_reason: str | None
+    fell_back: str | None
 
 
 class CasePostRow(Row, table=True):

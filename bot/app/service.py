@@ -166,6 +166,7 @@ def _slack_app(settings: Settings, program: Program) -> AsyncApp:
         clock=house.clock,
         shop_name=shop.name,
         remedies={key: shop.remedy_label(key, "en") for key in shop.remedies},
+        causes={key: shop.cause_label(key, "en") for key in shop.causes},
         teams={name: name for name in shop.teams},
         case_lookup=facts,
         compose=compose,

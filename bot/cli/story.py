@@ -29,6 +29,8 @@ _MESSAGE_NAMES: Mapping[str, str] = {
     "card": "case card",
     "thread": "line in the case's thread",
     "whisper": "hint to a member of staff",
+    "task": "task for a second team",
+    "digest": "summary of new cases",
     "alarm": "alarm for whoever runs the program",
 }
 
@@ -200,6 +202,8 @@ def _moment_name(moment: Moment) -> str:
             return "the conversation expires"
         case "ladder":
             return "the case climbs a rung"
+        case "wake":
+            return "a task is due" if "task" in moment.data else "the case is no longer put aside"
 
 
 def _moment_reason(uow: UnitOfWork, house: House, moment: Moment, sale: Sale, customer: Customer, now: datetime) -> str:
@@ -211,6 +215,7 @@ def _moment_reason(uow: UnitOfWork, house: House, moment: Moment, sale: Sale, cu
             "remind": "if no answer comes before",
             "silence": "if no answer comes before",
             "ladder": "if nobody answers the customer before",
+            "wake": "if it is not done before" if "task" in moment.data else "it was put aside until then",
         }.get(moment.kind, "the flow says so")
     flow = house.flows.flows.get(moment.data["flow"])
     if flow is None:

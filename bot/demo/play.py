@@ -20,7 +20,7 @@ from pathlib import Path
 from bot.adapters.logs import set_up_logs
 from bot.adapters.sandbox.slack import Channel, Member, Message, render_view
 from bot.adapters.sandbox.telegram import Customer
-from bot.adapters.slack.blocks import CLAIM, KIND, LABELS, NOTE, REMEDY, REPLY, TEXT
+from bot.adapters.slack.blocks import CAUSE, CLAIM, KIND, LABELS, NOTE, REMEDY, REPLY, TEXT, VALUE
 from bot.demo import tale as tales
 from bot.demo.figures import gather, shown
 from bot.demo.people import Tap, Write, answer
@@ -303,7 +303,8 @@ class Play:
         self._does(member, seen, f"presses [{LABELS[REMEDY]}]: {label} – “{helped.note}”")
         await member.click(message, REMEDY)
         await member.wait_view()
-        await self._must_pass(member.submit({KIND: helped.remedy, NOTE: helped.note}), "the remedy")
+        answers = {KIND: helped.remedy, NOTE: helped.note, VALUE: helped.value, CAUSE: helped.cause}
+        await self._must_pass(member.submit(answers), "the remedy")
         if helped.told:
             guest = next(each for each in self._guests if each.tale is seen.tale)
             self._plan(self._now + helped.after, partial(self._turn, guest, helped.told, helped.mood))

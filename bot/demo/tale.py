@@ -60,7 +60,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Help:
-    """How staff put it right: what they reply, which remedy, what exactly; and what comes of it in the customer's life.
+    """How staff put it right: what they reply, which remedy, what exactly, why; and what comes of it for the customer.
 
     `aside` is typed in the thread, which no customer sees. `after` is how long after the remedy its `told` comes true.
     """
@@ -72,6 +72,8 @@ class Help:
     after: timedelta = timedelta(hours=18)
     mood: Mood = CONTENT
     aside: str = ""
+    value: str = ""
+    cause: str = "handling"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +158,7 @@ WINE = Tale(
     help=Help(
         reply="Thank you for telling us, Freja. I look into it and write to you again today.",
         remedy="replacement",
+        cause="product",
         note="Another bottle is on its way to you.",
         told="Another bottle stands at Freja’s door.",
     ),
@@ -230,6 +233,7 @@ SKINCARE = Tale(
         reply="Hi Amira, you do nothing wrong. Leave out the morning peeling: with it the cream cannot work. "
         "The effect shows after week four.",
         remedy="explanation",
+        cause="information",
         note="Evenings only, no peeling in the morning; the effect shows after week four.",
         told="Amira changes her routine. Whether it helps, she cannot say yet, and says nothing.",
         after=timedelta(hours=4),
@@ -271,6 +275,8 @@ INVOICE = Tale(
         reply="Hej Mads, det kan jeg godt forstå. Fragten står der to gange ved en fejl, og 3B er emballagen. "
         "Du får 249 kr. tilbage i dag og en ny regning på almindeligt dansk.",
         remedy="credit",
+        value="249 kr.",
+        cause="information",
         note="249 kr. ført tilbage, og regningen skrevet om.",
         told="249 kroner are back on Mads’ account, with an invoice that he understands at first reading.",
     ),

@@ -27,12 +27,13 @@ WRITE_VIEW, SEND_VIEW, REMEDY_VIEW, HAND_OVER_VIEW = (
     "case_hand_over_to",
 )
 """The callback ids of the forms."""
-TEXT, KIND, NOTE, TEAM, REASON = "text", "kind", "note", "team", "reason"
+TEXT, KIND, NOTE, TEAM, REASON, VALUE, CAUSE = "text", "kind", "note", "team", "reason", "value", "cause"
 """The block ids, and action ids, of the forms' fields."""
 
 EVENT_TYPE = "aftersale_case"
 REPLY_MAX_CHARS = 2_500
 NOTE_MAX_CHARS = 1_000
+VALUE_MAX_CHARS = 60
 SECTION_MAX_CHARS = 2_900
 """Slack takes 3,000; the rest is for quotation marks and emphasis."""
 FALLBACK_MAX_CHARS = 1_000
@@ -262,10 +263,12 @@ def carried_by_preview(private_metadata: str) -> tuple[str, str, str]:
     return case_id, name, text
 
 
-def remedy_view(case_id: str, remedies: Mapping[str, str]) -> Block:
-    """Give the form that notes a remedy; `remedies` maps the shop's keys to what people call them."""
+def remedy_view(case_id: str, remedies: Mapping[str, str], causes: Mapping[str, str]) -> Block:
+    """Give the form that notes a remedy; both map the shop's keys to what people call them."""
     blocks = [
         _select(KIND, "What was done?", remedies),
+        _value_input(),
+        _select(CAUSE, "Why did it go wrong?", causes),
         _text_input(
             NOTE,
             "What exactly?",
@@ -304,6 +307,13 @@ def _modal(
 def _text_input(name: str, label: str, most: int, *, hint: str) -> Block:
     element = {"type": "plain_text_input", "action_id": name, "multiline": True, "min_length": 1, "max_length": most}
     return {"type": "input", "block_id": name, "label": _plain(label), "hint": _plain(hint), "element": element}
+
+
+def _value_input() -> Block:
+    element = {"type": "plain_text_input", "action_id": VALUE, "max_length": VALUE_MAX_CHARS}
+    hint = _plain("Such as 120 kr.; a refund and a credit need it.")
+    field = {"type": "input", "block_id": VALUE, "label": _plain("What is it worth?"), "hint": hint}
+    return {**field, "element": element, "optional": True}
 
 
 def _select(name: str, label: str, choices: Mapping[str, str]) -> Block:

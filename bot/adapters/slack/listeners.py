@@ -56,11 +56,12 @@ Compose: TypeAlias = Callable[[str, str, str], Awaitable[str]]
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """What the forms must know of the shop: its name, and keys and names of its remedies and teams."""
+    """What the forms must know of the shop: its name, and keys and names of its remedies, teams and root causes."""
 
     name: str
     remedies: Mapping[str, str]
     teams: Mapping[str, str]
+    causes: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ class Listeners:
             signed_as = ", ".join(part for part in (staff.name, self._shop.name) if part)
             return blocks.reply_view(case_id, facts.customer, facts.language, signed_as=signed_as)
         if action_id == blocks.REMEDY:
-            return blocks.remedy_view(case_id, self._shop.remedies)
+            return blocks.remedy_view(case_id, self._shop.remedies, self._shop.causes)
         return blocks.hand_over_view(case_id, self._shop.teams)
 
     # Forms ---------------------------------------------------------------------------------------------------------
@@ -165,7 +166,8 @@ class Listeners:
     async def remedy(self, ack: AsyncAck, body: Json, view: Json) -> None:
         """Store what was done about a case."""
         note = _typed(view, blocks.NOTE)
-        await self._noted(ack, body, "remedy", note, {"remedy": _chosen(view, blocks.KIND), "note": note})
+        chosen = {"remedy": _chosen(view, blocks.KIND), "root_cause": _chosen(view, blocks.CAUSE)}
+        await self._noted(ack, body, "remedy", note, {**chosen, "value": _typed(view, blocks.VALUE), "note": note})
 
     async def hand_over(self, ack: AsyncAck, body: Json, view: Json) -> None:
         """Store that a case goes to another team."""

@@ -102,6 +102,8 @@ class SlackPoster(Channel):
                 return await self._card(message)
             case "thread" | "alarm":
                 return await self._thread(message)
+            case "task" | "digest":
+                return await self._line(message)
             case "whisper":
                 return await self._whisper(message.body)
             case other:
@@ -152,6 +154,14 @@ class SlackPoster(Channel):
         if body.get("thread_ts"):
             content["thread_ts"] = body["thread_ts"]
         return str((await _answered(self._client.chat_postMessage(**content), binds_all=True))["ts"])
+
+    async def _line(self, message: Outgoing) -> str:
+        """Post one line in a channel, or bring the one that stands there up to date."""
+        body = message.body
+        if not body.get("ts"):
+            return await self._thread(message)
+        update = self._client.chat_update(channel=_needed(body, "channel"), ts=body["ts"], text=_line(body))
+        return str((await _answered(update, is_repeatable=True, binds_all=True))["ts"])
 
     async def _whisper(self, body: Json) -> str:
         content: dict[str, Any] = {

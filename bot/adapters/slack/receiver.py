@@ -52,6 +52,7 @@ def build_app(  # noqa: PLR0913 - everything that the desk needs is handed in; n
     clock: Clock,
     shop_name: str,
     remedies: Mapping[str, str],
+    causes: Mapping[str, str],
     teams: Mapping[str, str],
     case_lookup: CaseLookup | None = None,
     compose: Compose | None = None,
@@ -66,6 +67,7 @@ def build_app(  # noqa: PLR0913 - everything that the desk needs is handed in; n
         clock: tells when it came in.
         shop_name: what the shop calls itself.
         remedies: keys of the shop's remedies and what staff call them.
+        causes: the same of its root causes.
         teams: keys of the shop's teams and their names.
         case_lookup: tells a form whom a case is about; without it, or where it takes too long, forms say less.
         compose: gives the preview of a reply; without it: the text, an empty line, name and shop.
@@ -73,11 +75,11 @@ def build_app(  # noqa: PLR0913 - everything that the desk needs is handed in; n
     Raises:
         ConfigurationError: the shop has no remedy or no team to choose from.
     """
-    for name, choices in (("remedies", remedies), ("teams", teams)):
+    for name, choices in (("remedies", remedies), ("teams", teams), ("root causes", causes)):
         if not choices:
             raise ConfigurationError("shop.yaml", f"there are no {name}", f"write at least one under {name}")
     client = SlackClient(token, api_base)
-    shop = Shop(shop_name, remedies, teams)
+    shop = Shop(shop_name, remedies, teams, causes)
     listeners = Listeners(client, commit, clock, shop, case_lookup=case_lookup, compose=compose)
 
     async def authorize() -> AuthorizeResult:

@@ -1,8 +1,8 @@
 """The payload that the inbox stores for Slack, made and read in one place: pure, no vendor's class in it.
 
 ``{"kind": "claim" | "reply" | "remedy" | "hand_over", "case_id": …, "by": a Slack user id, "name": …, …}``, with
-``channel`` for a claim, ``text`` for a reply, ``remedy`` and ``note`` for a remedy, ``team`` and ``reason`` for a
-hand-over. What staff do and what it then means is `bot.cases`' business.
+``channel`` for a claim, ``text`` for a reply, ``remedy``, ``note``, ``value`` and ``root_cause`` for a remedy, ``team``
+and ``reason`` for a hand-over. What staff do and what it then means is `bot.cases`' business.
 """
 
 from collections.abc import Mapping
@@ -58,6 +58,7 @@ def translate(payload: Json) -> DeskEvent:
         case "reply":
             return CaseReplied(case_id, by, payload["name"], payload["text"])
         case "remedy":
-            return CaseRemedied(case_id, by, payload["remedy"], payload["note"])
+            more = {name: str(payload.get(name) or "") for name in ("value", "root_cause")}
+            return CaseRemedied(case_id, by, payload["remedy"], payload["note"], **more)
         case _:
             return CaseHandedOver(case_id, by, payload["team"], payload["reason"])
