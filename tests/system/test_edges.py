@@ -544,7 +544,7 @@ async def test_nothing_follows_in_the_same_talk_where_a_person_is_to_look(url: s
         assert len(questions_to(freja, ARRIVED)) == 1
         (held,) = [each for each in await play.sent("held") if each.kind == "question"]
         assert (held.sale_id, held.reason) == ("2002", "a case of this customer is open")
-        await play.remedy(play.slack.member("Anna Berg"), play.card("delivery"), "replacement", "a new parcel")
+        await play.remedy(play.slack.member("Anna Berg"), play.card("delivery"), "refund", "the whole amount")
         await play.pass_time(timedelta(days=1))
         assert RIGHT_NOW in freja.last.text
         await play.tap(freja, "👍 Yes, it is right")
