@@ -18,6 +18,7 @@ from bot.adapters.clock import MovableClock
 from bot.adapters.flow_files import FlowFiles
 from bot.adapters.sandbox.telegram import Customer
 from bot.app.published import PublishedFlows
+from bot.cli.story import gather
 from bot.errors import Conflict, InputRefused
 from bot.flows.model import Flow, Texts
 from bot.flows.parse import parse_flow
@@ -223,6 +224,16 @@ def test_two_programs_with_different_files_come_to_rest(database_url: str, flows
     assert [each.number for each in database.run_now(lambda uow: uow.publications("mine"))] == [1, 2]
     assert [each.flows["mine"].version for each in programs] == [each.flows["mine"].version for each in files]
     database.close()
+
+
+async def test_the_story_of_a_sale_shows_the_button_that_was_tapped(sqlite_url: str, flows: Path) -> None:
+    """Whatever the file says by now, the customer tapped what stood there then."""
+    async with stage(sqlite_url, flows=flows) as play:
+        await play.tap(await begin(play), "Good")
+        write(flows, MINE.replace("en: Good", "en: Not too bad"))
+        await play.rest()
+        told = await play.read(lambda uow: gather(uow, play.program.house, "1001", play.clock.now()))
+        assert [line.what for line in told.story if line.kind == "verdict"] == ["tapped “Good”  (promise 1)"]
 
 
 # -- moving ----------------------------------------------------------------------------------------------------------------
