@@ -228,7 +228,7 @@ def test_conversations_are_moved_one_or_all_and_the_log_knows_it(type_: Terminal
     assert "“mine” goes on with v2 instead of v1 (ida decided it)" in type_("sale", "show", "1001").out
     rest = fine(type_("flows", "move", "mine", "--from", "v1", "--yes"))
     assert "2 conversations can move; others stay (1 because its step “gone” is not there any more)." in rest
-    assert "Moved 2 conversations from v1 to v2 of mine; 1 conversation stay" in rest
+    assert "Moved 2 conversations from v1 to v2 of mine; 1 conversation stays" in rest
     assert [each["running"] for each in type_.json("flows", "list", "mine")] == [1, 3]
     again = type_("flows", "move", "mine", "--from", "v1", "--yes")
     assert again.code == 1

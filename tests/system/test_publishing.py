@@ -402,6 +402,28 @@ def test_what_the_program_itself_noted_meanwhile_overtakes_nobody(database_url: 
     database.close()
 
 
+def test_two_programs_that_start_at_once_both_note_what_they_run(database_url: str) -> None:
+    """With different files neither's is missing in the history, whoever came first."""
+    start = threading.Barrier(2)
+
+    def program(text: str) -> None:
+        database = open_database(database_url)
+        start.wait(timeout=30)
+        database.run_now(lambda uow: publishing.take_up(uow, [parse_flow(text, file="f")], MORNING))
+        database.close()
+
+    threads = [threading.Thread(target=program, args=(MINE.replace("well?", word),)) for word in ("one?", "two?")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    database = open_database(database_url)
+    found = database.run_now(lambda uow: uow.publications("mine"))
+    assert [each.number for each in found] == [1, 2]
+    assert len({each.version for each in found}) == 2
+    database.close()
+
+
 # -- what cannot be read -------------------------------------------------------------------------------------------------------
 
 
