@@ -481,8 +481,9 @@ def flows_publish(
 ) -> None:
     """Let what the files say run for new conversations. Refused while check or tests fail; shows the difference first.
 
-    Conversations that have begun stay on their version. Once a flow was published, an edit of its file changes nothing
-    until it is published, too. A flow whose file is gone goes out of use, if you name it.
+    Who has begun stays on their version. From then on, an edit of the flow's file waits until it is published, too.
+
+    A flow whose file is gone goes out of use, if you name it.
     """
     from bot.cli.flow_publish import publish_flows
 

@@ -12,6 +12,7 @@ from bot.cli.opening import find_sale, opened
 from bot.cli.terminal import clock, grid, heading, say, short, show, write_json
 from bot.conversations import may_begin
 from bot.desk.states import Case
+from bot.flows.model import Flow, Texts
 from bot.guards import WAITS_ITS_TURN
 from bot.messages import House, languages_for
 from bot.ports.records import PAUSED, Customer, LogEntry, Moment, Outgoing, Promise, Sale
@@ -127,7 +128,7 @@ def gather(uow: UnitOfWork, house: House, sale_id: str, now: datetime) -> Story:
     sale = find_sale(uow, sale_id)
     customer = uow.customer(sale.customer_id) or Customer(sale.customer_id)
     writer = log_words.Writer(
-        label=lambda flow, step, choice: _label(house, customer, flow, step, choice),
+        label=lambda flow, step, choice: _label(_said_by(uow, house, sale, flow), house, customer, step, choice),
         staff=lambda member: uow.note(f"staff:{member}") or member,
         time=clock(house.shop.time_zone),
     )
@@ -152,11 +153,18 @@ def _line(writer: log_words.Writer, entry: LogEntry) -> Line:
     return Line(entry.at, who, what, entry.kind)
 
 
-def _label(house: House, customer: Customer, flow: str, step: str, choice: str) -> str:
-    """Give what stood on the button that the customer tapped; its name where the flow has changed since."""
-    known = house.flows.flows.get(flow)
-    asked = known.steps.get(step) if known else None
-    labels = {each.name: each.label for each in getattr(asked, "choices", ())}.get(choice, {})
+def _said_by(uow: UnitOfWork, house: House, sale: Sale, flow: str) -> list[Flow]:
+    """Give the versions of a flow that spoke with the customer of a sale, the newest first."""
+    versions = [each.version for each in uow.conversations_of(sale.id) if each.flow == flow]
+    found = (house.pinned(uow, flow, version) for version in dict.fromkeys(versions))
+    return [each for each in found if each is not None]
+
+
+def _label(versions: Sequence[Flow], house: House, customer: Customer, step: str, choice: str) -> str:
+    """Give what stood on the button that the customer tapped; its name where no version that can be read has it."""
+    asked = (flow.steps.get(step) for flow in versions)
+    found = (each.label for ask in asked for each in getattr(ask, "choices", ()) if each.name == choice)
+    labels: Texts = next(found, {})
     return next((labels[language] for language in languages_for(house, customer) if language in labels), choice)
 
 

@@ -262,6 +262,14 @@ def test_flow_version_is_kept_for_ever(database: SqlDatabase) -> None:
     assert database.run_now(lambda unit: unit.flow_version("f", "1")) == kept
 
 
+def test_a_version_that_an_older_program_kept_is_of_the_first_form(database: SqlDatabase) -> None:
+    """Proves that what was kept without form and sentences is given out with the values that stand for that."""
+    versions = metadata.tables["flow_versions"]
+    row = {"flow": "f", "version": "1", "source": "x", "created_at": NOW}
+    database.run_now(lambda unit: unit._connection.execute(versions.insert().values(**row)))
+    assert database.run_now(lambda unit: unit.flow_version("f", "1")) == FlowVersion("f", "1", "x", NOW, {}, 1)
+
+
 def test_publications_are_numbered_once(database: SqlDatabase) -> None:
     """Proves that history is only added to: of two with one number the second is refused and changes nothing."""
     first, second = (Publication("f", number, "a", "start", NOW) for number in (1, 2))
