@@ -125,7 +125,7 @@ def _stands_still(uow: UnitOfWork, house: House, moment: Moment, conversation: C
         return True
     if moment.kind not in ("remind", "silence"):
         return False
-    asked_at = _last_asked_at(uow, conversation, moment.data.get("turn", 0))
+    asked_at = _runs_since(uow, conversation, moment)
     ended = uow.pauses_since(asked_at) if asked_at is not None else []
     if asked_at is None or not ended:
         return False
@@ -138,11 +138,12 @@ def _stands_still(uow: UnitOfWork, house: House, moment: Moment, conversation: C
     return True
 
 
-def _last_asked_at(uow: UnitOfWork, conversation: Conversation, turn: int) -> datetime | None:
-    """Tell when a question of a conversation was asked, or reminded of, last."""
+def _runs_since(uow: UnitOfWork, conversation: Conversation, moment: Moment) -> datetime | None:
+    """Tell since when the clock of a question runs: patience from the question on, a reminder from the last."""
+    turn = moment.data.get("turn", 0)
     asks = (each for each in uow.asks_of(conversation.sale_id) if each.conversation_id == conversation.id)
     said = [e.sent_at or e.not_before for e in asks if e.turn == turn and e.state in ("sent", "unknown")]
-    return max(said, default=None)
+    return (max if moment.kind == "remind" else min)(said, default=None)
 
 
 def _begin(
