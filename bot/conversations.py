@@ -103,13 +103,13 @@ def moment_came(uow: UnitOfWork, house: House, moment: Moment, now: datetime) ->
         uow.settle(moment.id, "dropped", "the conversation is gone")
         return
     uow.customer(conversation.customer_id)
-    if _stands_still(uow, house, moment, conversation, now):
+    if stands_still(uow, house, moment, conversation, now):
         return
     uow.settle(moment.id, "done")
     advance(uow, house, conversation, TimerFired(moment.kind, moment.data.get("turn", 0)), now)
 
 
-def _stands_still(uow: UnitOfWork, house: House, moment: Moment, conversation: Conversation, now: datetime) -> bool:
+def stands_still(uow: UnitOfWork, house: House, moment: Moment, conversation: Conversation, now: datetime) -> bool:
     """Tell whether a pause keeps a moment of a conversation from coming now, and put it off if so.
 
     While it is paused, it waits. Afterwards the clock of an open question goes on where it stood: nobody is reminded,
