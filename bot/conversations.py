@@ -110,13 +110,13 @@ def moment_came(uow: UnitOfWork, house: House, moment: Moment, now: datetime) ->
     if house.pinned(uow, conversation.flow, conversation.version) is None:
         uow.settle(moment.id, "planned", _cannot_be_read(conversation), due_at=now + LOOK_AGAIN)
         return
-    if _stands_still(uow, house, moment, conversation, now):
+    if stands_still(uow, house, moment, conversation, now):
         return
     uow.settle(moment.id, "done")
     advance(uow, house, conversation, TimerFired(moment.kind, moment.data.get("turn", 0)), now)
 
 
-def _stands_still(uow: UnitOfWork, house: House, moment: Moment, conversation: Conversation, now: datetime) -> bool:
+def stands_still(uow: UnitOfWork, house: House, moment: Moment, conversation: Conversation, now: datetime) -> bool:
     """Tell whether a pause keeps a moment of a conversation from coming now, and put it off if so.
 
     While it is paused, it waits. Afterwards the clock of an open question goes on where it stood: nobody is reminded,
@@ -132,7 +132,7 @@ def _stands_still(uow: UnitOfWork, house: House, moment: Moment, conversation: C
         return True
     if moment.kind not in ("remind", "silence"):
         return False
-    asked_at = _last_asked_at(uow, conversation, moment.data.get("turn", 0))
+    asked_at = _runs_since(uow, conversation, moment)
     ended = uow.pauses_since(asked_at) if asked_at is not None else []
     if asked_at is None or not ended:
         return False
@@ -145,11 +145,12 @@ def _stands_still(uow: UnitOfWork, house: House, moment: Moment, conversation: C
     return True
 
 
-def _last_asked_at(uow: UnitOfWork, conversation: Conversation, turn: int) -> datetime | None:
-    """Tell when a question of a conversation was asked, or reminded of, last."""
+def _runs_since(uow: UnitOfWork, conversation: Conversation, moment: Moment) -> datetime | None:
+    """Tell since when the clock of a question runs: patience from the question on, a reminder from the last."""
+    turn = moment.data.get("turn", 0)
     asks = (each for each in uow.asks_of(conversation.sale_id) if each.conversation_id == conversation.id)
     said = [e.sent_at or e.not_before for e in asks if e.turn == turn and e.state in ("sent", "unknown")]
-    return max(said, default=None)
+    return (max if moment.kind == "remind" else min)(said, default=None)
 
 
 def _begin(

@@ -61,7 +61,8 @@ def _first_hours(uow: UnitOfWork, house: House, due: Sequence[Moment], now: date
     """Put off what a large import would begin before it is known how the first of it went; gives the ids."""
     whose: dict[str, list[Moment]] = defaultdict(list)
     for moment in due:
-        if moment.kind == "start" and moment.data.get("batch") and not _is_late(moment, now):
+        is_in_time = now - moment.due_at <= LATE and moment.reason != RESUMED
+        if moment.kind == "start" and moment.data.get("batch") and is_in_time:
             whose[moment.data["batch"]].append(moment)
     put_off: set[int | None] = set()
     for name, theirs in whose.items():
@@ -91,6 +92,8 @@ def _give_turns(uow: UnitOfWork, house: House, moments: Sequence[Moment], now: d
     )
     late: dict[int, tuple[Late, Moment]] = {}
     for moment in moments:
+        if _stands_still(uow, house, moment, now):
+            continue
         found = _question_of(uow, house, moment, now)
         if found is None:
             conversations.moment_came(uow, house, moment, now)
@@ -113,6 +116,12 @@ def _give_turns(uow: UnitOfWork, house: House, moments: Sequence[Moment], now: d
         uow.settle(turn.late.id, "planned", reason, due_at=turn.at)
     if given:
         uow.put_note(TAKEN, text_of(taken_with(taken, given, now=now, per_hour=guards.catch_up_per_hour)))
+
+
+def _stands_still(uow: UnitOfWork, house: House, moment: Moment, now: datetime) -> bool:
+    """Tell whether a pause has put off a moment of a conversation: then it is not late."""
+    talk = uow.conversation(moment.conversation_id) if moment.conversation_id else None
+    return talk is not None and conversations.stands_still(uow, house, moment, talk, now)
 
 
 def _question_of(uow: UnitOfWork, house: House, moment: Moment, now: datetime) -> Late | None:

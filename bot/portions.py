@@ -76,7 +76,7 @@ def happens(
     sale = settled(replace(sale, extra={**sale.extra, PARTS: {**parts, kind: now}}))
     named = tuple(dict.fromkeys(each.sku for each in portions))
     whole = tuple(sku for sku in named if has(sale, kind, sku) and not has(before, kind, sku))
-    if whole and not earlier and set(whole) >= set(skus_of(sale)):
+    if skus_of(sale) and not earlier and set(whole) >= set(skus_of(sale)):
         return sale, ()
     return sale, whole or None
 
@@ -85,8 +85,12 @@ def settled(sale: Sale) -> Sale:
     """Let what happened to all items that are left have happened to the sale."""
     ours = skus_of(sale)
     for kind, told in sale.extra.get(PARTS, {}).items():
-        is_left = [sku for sku in ours if kind in _GONE or not is_gone(sale, sku)]
-        if kind in LIFECYCLE and is_left and all(has(sale, kind, sku) for sku in is_left):
+        have = [has(sale, kind, sku) for sku in ours]
+        if (
+            kind in LIFECYCLE
+            and any(have)
+            and all(one or is_gone(sale, sku) for one, sku in zip(have, ours, strict=True))
+        ):
             sale = _happened(sale, kind, max(datetime.fromisoformat(each["at"]) for each in told.values()))
     return sale
 

@@ -62,10 +62,8 @@ def let_go(named: Sequence[tuple[PauseScope, str | None]]) -> None:
         per_hour = house.shop.guards.catch_up_per_hour
     say(f"✔ {_words(done.pause)} goes on; it was paused since {at(done.pause.since)}.", "green")
     if done.moments or done.messages:
-        say(
-            f"{counted(done.moments, 'conversation')} and {counted(done.messages, 'message')} had waited: they are given"
-            f" turns, {per_hour} an hour."
-        )
+        waited = f"{counted(done.moments, 'conversation')} and {counted(done.messages, 'message')}"
+        say(f"{waited} had waited: they are given turns, {per_hour} an hour.")
     for each in done.others:
         say(f"! {_words(each)} is still paused  → aftersale resume {_option(each)}", "yellow")
 
