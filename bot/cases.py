@@ -15,6 +15,7 @@ from bot.desk import machine
 from bot.desk.routing import Route, route
 from bot.desk.shop import FALLBACK
 from bot.desk.states import (
+    UNSETTLED,
     Case,
     CaseEffect,
     CaseEvent,
@@ -45,7 +46,7 @@ from bot.ports.channels import Card
 from bot.ports.inbound import CaseClaimed, CaseHandedOver, CaseRemedied, CaseReplied
 from bot.ports.records import Conversation, Customer, Moment, Promise, Sale
 from bot.ports.store import UnitOfWork
-from bot.sales import plan_starts
+from bot.sales import plan_starts, release
 
 
 def open_of(uow: UnitOfWork, sale_id: str) -> Case | None:
@@ -64,7 +65,7 @@ def at_work(case: Case | None) -> bool:
 
 def unsettled(case: Case | None) -> bool:
     """Tell whether it is still to be put right, or to be asked about: meanwhile nothing else begins to ask."""
-    return at_work(case) or (case is not None and case.status == "remedied")
+    return case is not None and case.status in UNSETTLED
 
 
 def open_or_join(
@@ -162,7 +163,7 @@ def take_back(uow: UnitOfWork, house: House, case: Case, *, opened_by_it: bool, 
     if never_shown:
         effects = tuple(each for each in effects if isinstance(each, StopLadder))
     _carry_out(uow, house, after, effects, now)
-    uow.release_held(case.sale_id, now)
+    release(uow, case.customer_id, now)
 
 
 def reroute(uow: UnitOfWork, house: House, case: Case, touchpoint: str, now: datetime) -> Case:
@@ -192,7 +193,7 @@ def happen(uow: UnitOfWork, house: House, case: Case, event: CaseEvent, now: dat
         )  # fmt: skip
     _carry_out(uow, house, after, effects, now)
     if (at_work(case) and not at_work(after)) or (unsettled(case) and not unsettled(after)):
-        uow.release_held(case.sale_id, now)
+        release(uow, case.customer_id, now)
     return after
 
 

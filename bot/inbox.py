@@ -198,8 +198,7 @@ def _welcome(uow: UnitOfWork, house: House, customer: Customer, sale: Sale | Non
         _ask_consent(uow, house, customer, sale, "hello_consent", now)
         return
     _say(uow, house, customer, "consent_thanks_all" if Purpose.RESULT in agreed else "consent_thanks_service", now)
-    for each in uow.sales_of(customer.id):
-        uow.release_held(each.id, now)
+    sales.release(uow, customer.id, now)
 
 
 def _started(uow: UnitOfWork, house: House, event: ChatStarted, now: datetime) -> str | None:
@@ -301,13 +300,11 @@ def _consented(uow: UnitOfWork, house: House, customer: Customer, event: ButtonT
         text = f"{event.text}\n\n➜ {label}" if event.text else None
         write_to(uow, house, customer, kind="edit", text=text, now=now, message_id=event.message_id)
     _say(uow, house, customer, name, now)
-    for sale in uow.sales_of(customer.id):
-        uow.release_held(sale.id, now)
+    sales.release(uow, customer.id, now)
 
 
 def _blocked(uow: UnitOfWork, customer: Customer, event: ChatBlocked, now: datetime) -> None:
     uow.put_customer(replace(customer, unreachable_at=now if event.blocked else None))
     note_down(uow, now, "customer.blocked" if event.blocked else "customer.unblocked", customer_id=customer.id)
     if not event.blocked:
-        for sale in uow.sales_of(customer.id):
-            uow.release_held(sale.id, now)
+        sales.release(uow, customer.id, now)

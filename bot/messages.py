@@ -81,6 +81,11 @@ def zone_of(house: House, customer: Customer) -> str:
     return zones[0] if len(zones) == 1 else house.shop.time_zone
 
 
+def country_of(house: House, customer: Customer) -> str:
+    """Give whose holidays the customer keeps: their own country's, or else the shop's."""
+    return customer.country or house.shop.country
+
+
 def context_for(
     house: House,
     customer: Customer | None,

@@ -4,22 +4,17 @@ What is late is given turns (`bot.catch_up`). What came due between a backup and
 time of which nothing is known any more: that counts as *unknown*, with its timers running, and is not sent again.
 """
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from bot import conversations
-from bot.catch_up import LATE, Late, Span, away, taken_with, turns
+from bot import conversations, holding
+from bot.catch_up import LATE, TAKEN, Late, Span, away, spans_in, taken_with, text_of, turns
 from bot.dispatch import AT_MOST_ONCE, Outcome, mark
 from bot.errors import DeliveryUnknown
-from bot.flows.model import Ask
-from bot.messages import House, note_down, zone_of
-from bot.ports.records import Moment, Outgoing, Sale
+from bot.messages import House, country_of, note_down, zone_of
+from bot.ports.records import RESUMED, Moment, Outgoing, Sale
 from bot.ports.store import UnitOfWork
-
-TAKEN = "catch_up.taken"
-"""Under which note stands when turns are given away already."""
 
 GAPS = "restored.gaps"
 """Under which note stand the times of which nothing is known: from a backup to the moment when it was restored."""
@@ -38,6 +33,7 @@ _ASKING = frozenset({"start", "wait", "remind"})
 
 def fire(uow: UnitOfWork, house: House, due: Sequence[Moment], now: datetime) -> None:
     """Do what due moments ask for; what is late waits for its turn, what may have happened before is not repeated."""
+    holding.end_what_is_over(uow, house, now)
     gaps = _gaps(uow)
     has_late = False
     for moment in due:
@@ -49,7 +45,8 @@ def fire(uow: UnitOfWork, house: House, due: Sequence[Moment], now: datetime) ->
             conversations.moment_came(uow, house, moment, now)
     if has_late:
         # One alone: something spoiled a batch, and they are gone through one by one.
-        late = uow.due_moments(now - LATE, PAGE) if len(due) > 1 else due
+        after_pause = any(each.reason == RESUMED for each in due)
+        late = uow.due_moments(now if after_pause else now - LATE, PAGE) if len(due) > 1 else due
         _give_turns(uow, house, [each for each in late if _is_late(each, now) and not _within(each, gaps)], now)
 
 
@@ -57,11 +54,11 @@ def fire(uow: UnitOfWork, house: House, due: Sequence[Moment], now: datetime) ->
 
 
 def _is_late(moment: Moment, now: datetime) -> bool:
-    return moment.kind in _ASKING and now - moment.due_at > LATE
+    return moment.kind in _ASKING and (now - moment.due_at > LATE or moment.reason == RESUMED)
 
 
 def _give_turns(uow: UnitOfWork, house: House, moments: Sequence[Moment], now: datetime) -> None:
-    taken = _spans(uow.hold_note(TAKEN))
+    taken = spans_in(uow.hold_note(TAKEN))
     uow.read_ahead(
         sales={moment.sale_id for moment in moments},
         keys={moment.key for moment in moments if moment.kind == "start"},
@@ -90,7 +87,7 @@ def _give_turns(uow: UnitOfWork, house: House, moments: Sequence[Moment], now: d
         reason = f"catching up: it was due {away(moment.due_at, now)} ago, and is given its turn"
         uow.settle(turn.late.id, "planned", reason, due_at=turn.at)
     if given:
-        uow.put_note(TAKEN, _text(taken_with(taken, given, now=now, per_hour=guards.catch_up_per_hour)))
+        uow.put_note(TAKEN, text_of(taken_with(taken, given, now=now, per_hour=guards.catch_up_per_hour)))
 
 
 def _question_of(uow: UnitOfWork, house: House, moment: Moment, now: datetime) -> Late | None:
@@ -109,6 +106,7 @@ def _question_of(uow: UnitOfWork, house: House, moment: Moment, now: datetime) -
         expires_at,
         is_reask=moment.case_id is not None,
         zone=zone_of(house, customer),
+        country=country_of(house, customer),
         asked_at=customer.last_question_at,
     )
 
@@ -120,8 +118,9 @@ def _asks_until(uow: UnitOfWork, house: House, moment: Moment, sale: Sale, now: 
         return None
     if moment.kind == "start":
         flow = house.flows.flows.get(moment.data["flow"])
-        is_asking = flow is not None and any(isinstance(each, Ask) for each in flow.steps.values())
-        if flow is None or not is_asking or conversations.may_begin(uow, flow, moment, sale, customer, now):
+        if flow is None or not conversations.asks(flow):
+            return None
+        if conversations.may_begin(uow, house, flow, moment, sale, customer, now):
             return None
         return datetime.fromisoformat(moment.data["expires_at"])
     conversation = uow.conversation(moment.conversation_id or "")
@@ -152,7 +151,7 @@ class Restored:
 def restored(uow: UnitOfWork, house: House, taken_at: datetime, now: datetime) -> Restored:
     """Take up work on a database that was restored from a backup taken at `taken_at`."""
     gaps = [*_gaps(uow), (taken_at, now)]
-    uow.put_note(GAPS, _text(gaps))
+    uow.put_note(GAPS, text_of(gaps))
     uow.put_note(BACKUP_TAKEN_AT, "")
     # Held ones, too: what freed them may have happened in the time that is lost.
     found = [each for each in uow.outbox(("waiting", "sending", "held"), _ALL) if each.not_before <= now]
@@ -191,13 +190,4 @@ def _within(moment: Moment, gaps: Sequence[Span]) -> bool:
 
 
 def _gaps(uow: UnitOfWork) -> list[Span]:
-    return _spans(uow.note(GAPS))
-
-
-def _spans(text: str | None) -> list[Span]:
-    found = json.loads(text or "[]")
-    return [(datetime.fromisoformat(since), datetime.fromisoformat(until)) for since, until in found]
-
-
-def _text(spans: Iterable[Span]) -> str:
-    return json.dumps([[since.isoformat(), until.isoformat()] for since, until in spans])
+    return spans_in(uow.note(GAPS))

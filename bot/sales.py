@@ -140,6 +140,12 @@ def after(house: House, duration: Duration, at: datetime) -> datetime:
     return at + duration.span
 
 
+def release(uow: UnitOfWork, customer_id: str, now: datetime) -> None:
+    """Something changed for a customer: whatever waited for that, of any sale of theirs, is looked at again."""
+    for sale in uow.sales_of(customer_id):
+        uow.release_held(sale.id, now)
+
+
 def plan_starts(
     uow: UnitOfWork,
     house: House,

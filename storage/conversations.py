@@ -35,6 +35,11 @@ _NOTES = metadata.tables["notes"]
 _CONVERSATIONS_AMONG = locked(sought_among(_CONVERSATIONS.c.id).order_by(_CONVERSATIONS.c.id))
 _CONVERSATIONS_BY_KEY = sought_among(_CONVERSATIONS.c.key)
 _CONVERSATIONS_OF_AMONG = locked(sought_among(_CONVERSATIONS.c.sale_id).order_by(_CONVERSATIONS.c.id))
+_ASKING_OF = locked(
+    sought(_CONVERSATIONS.c.customer_id)
+    .where(_CONVERSATIONS.c.state["status"].as_string() == "asking")
+    .order_by(_CONVERSATIONS.c.id)
+)
 _VERDICTS_OF = sought(_VERDICTS.c.sale_id).order_by(_VERDICTS.c.id)
 _CASE = locked(sought(_CASES.c.id))
 _CASES_OF_AMONG = locked(sought_among(_CASES.c.sale_id).order_by(_CASES.c.id))
@@ -70,6 +75,14 @@ class ConversationStatements(Statements):
         self.read_conversations_of([sale_id])
         found = [self._known.conversations[each] for each in self._known.conversations_of[sale_id]]
         return sorted((each for each in found if each is not None), key=_begun, reverse=True)
+
+    def asking_of(self, customer_id: str) -> list[Conversation]:
+        """Give those conversations of a customer, of any sale, that have a question to ask or to be answered."""
+        for row in self._all(_ASKING_OF, sought=customer_id):
+            # What was put here already is newer than what is stored.
+            self._know_conversation(self._known.conversations.get(row["id"]) or conversation_from(row))
+        found = (each for each in self._known.conversations.values() if each is not None)
+        return sorted((e for e in found if e.customer_id == customer_id and e.state.status == "asking"), key=_begun)
 
     def read_conversations(self, conversation_ids: Collection[str]) -> None:
         """Read those that are not known yet, all in one statement."""

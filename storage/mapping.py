@@ -21,6 +21,7 @@ from bot.ports.records import (
     LogEntry,
     Moment,
     Outgoing,
+    Pause,
     Post,
     Promise,
     Sale,
@@ -201,6 +202,16 @@ def moment_values(moment: Moment) -> Values:
 def moment_from(row: Fetched) -> Moment:
     """Read a moment."""
     return Moment(**row)
+
+
+def pause_values(pause: Pause) -> Values:
+    """Lay out a pause in columns."""
+    return _numbered(pause)
+
+
+def pause_from(row: Fetched) -> Pause:
+    """Read a pause."""
+    return Pause(**row)
 
 
 def outgoing_values(message: Outgoing) -> Values:

@@ -15,10 +15,12 @@ from sqlalchemy import (
     Executable,
     Integer,
     Text,
+    and_,
     any_,
     bindparam,
     case,
     cast,
+    exists,
     func,
     select,
     union,
@@ -26,6 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 
+from bot.desk.states import UNSETTLED
 from bot.ports.records import Arrived, Candidate, Outgoing, Underway
 from storage.outbox import MAY_GO, OutboxStatements
 from storage.packing import ROWS, cell, execute, gathered, names_given, pack_plain, rows_given, unpack
@@ -59,6 +62,29 @@ _QUESTION_STATE = (
     .limit(1)
     .scalar_subquery()
 )
+_OTHERS = _TALKS.alias("others")
+_ASKED = _OUTBOX.alias("asked")
+_IN_OTHERS = and_(
+    _OTHERS.c.customer_id == _OUTBOX.c.customer_id,
+    _OTHERS.c.id != _OUTBOX.c.conversation_id,
+    is_any(_ASKED.c.kind, "question"),
+    _ASKED.c.conversation_id == _OTHERS.c.id,
+)
+_OTHER_QUESTION = exists().where(
+    _IN_OTHERS,
+    _OTHERS.c.state["status"].as_string() == "asking",
+    _ASKED.c.turn == _OTHERS.c.state["turn"].as_integer(),
+    is_any(_ASKED.c.state, "sent", "unknown", "sending"),
+)
+_ASKED_ELSEWHERE_AT = (
+    select(func.max(_ASKED.c.sent_at)).where(_IN_OTHERS, is_any(_ASKED.c.state, "sent")).scalar_subquery()
+)
+_ANY_CASE = _CASES.alias("any_case")
+_OTHER_CASE = exists().where(_ANY_CASE.c.customer_id == _OUTBOX.c.customer_id, is_any(_ANY_CASE.c.status, *UNSETTLED))
+_IS_QUESTION = is_any(_OUTBOX.c.kind, "question")
+_GOES_ON = and_(_IS_QUESTION, _OUTBOX.c.turn > 1)
+"""A conversation that has asked before goes at its own pace: only what others asked keeps it back."""
+
 _CANDIDATES = (
     select(
         *(_OUTBOX.c[name] for name in _FIELDS),
@@ -73,7 +99,7 @@ _CANDIDATES = (
                     _CUSTOMERS.c.consents,
                     _CUSTOMERS.c.country,
                     _CUSTOMERS.c.time_zone,
-                    _CUSTOMERS.c.last_question_at,
+                    case((_GOES_ON, _ASKED_ELSEWHERE_AT), else_=_CUSTOMERS.c.last_question_at),
                     _CUSTOMERS.c.last_wrote_at,
                     _SALES.c.paused,
                     _CASE_STATUS,
@@ -81,6 +107,10 @@ _CANDIDATES = (
                     _TURN.as_integer(),
                     _SPOKEN.as_boolean(),
                     case((_OUTBOX.c.kind == "reminder", _QUESTION_STATE)),
+                    _TALKS.c.flow,
+                    _TALKS.c.case_id,
+                    case((_IS_QUESTION, _OTHER_CASE)),
+                    case((_IS_QUESTION, _OTHER_QUESTION)),
                 )
             )
         ),
@@ -285,6 +315,10 @@ def _candidate(row: Sequence[Any], time: Callable[[Any], datetime | None]) -> Ca
         turn,
         spoken,
         question,
+        flow,
+        about_case,
+        other_case,
+        other_question,
     ) = row[_FACTS:]
     return Candidate(
         Outgoing(*message),
@@ -303,6 +337,10 @@ def _candidate(row: Sequence[Any], time: Callable[[Any], datetime | None]) -> Ca
         talk_turn=turn,
         has_spoken=bool(spoken),
         question_state=question,
+        flow=flow,
+        about_case=about_case is not None,
+        other_case=bool(other_case),
+        other_question=bool(other_question),
     )
 
 

@@ -232,6 +232,7 @@ class MomentRow(Row, table=True):
     __table_args__: ClassVar[Any] = (
         _one_of("state", "planned", "held", "done", "dropped"),
         Index("ix_moments_due", "due_at", "id", **_where("state = 'planned'")),
+        Index("ix_moments_held", "id", **_where("state = 'held'")),
     )
 
     id: int | None = Field(default=None, primary_key=True, sa_type=_BIG_ID)
@@ -244,6 +245,24 @@ class MomentRow(Row, table=True):
     data: dict[str, Any] = Field(sa_type=JSON)
     state: str
     reason: str | None
+
+
+class PauseRow(Row, table=True):
+    """`bot.ports.records.Pause`: of one thing at most one runs."""
+
+    __tablename__ = "pauses"
+    __table_args__: ClassVar[Any] = (
+        Index("ix_pauses_running", "scope", "name", unique=True, **_where("ended_at IS NULL")),
+    )
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=_BIG_ID)
+    scope: str
+    name: str
+    since: datetime
+    reason: str
+    by: str
+    until: datetime | None
+    ended_at: datetime | None
 
 
 class OutgoingRow(Row, table=True):

@@ -211,7 +211,7 @@ def _moment_reason(uow: UnitOfWork, house: House, moment: Moment, sale: Sale, cu
     flow = house.flows.flows.get(moment.data["flow"])
     if flow is None:
         return f"there is no flow {moment.data['flow']} any more"
-    obstacle = may_begin(uow, flow, moment, sale, customer, max(now, moment.due_at))
+    obstacle = may_begin(uow, house, flow, moment, sale, customer, max(now, moment.due_at))
     if obstacle is not None:
         fate = "held" if obstacle[0] == "held" else "left out"
         return f"as things stand, it would be {fate}: {obstacle[1]}"

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from bot.desk.working_time import Calendar
 from bot.durations import Duration
+from bot.public_days import QUIET_DAYS, QuietDay
 
 Texts: TypeAlias = Mapping[str, str]
 """Words per language code."""
@@ -118,19 +119,34 @@ class Team:
 
 
 @dataclass(frozen=True, slots=True)
+class Bounds:
+    """Shares (0…1) of the first who are asked after an import, beyond which it is stopped until somebody looks."""
+
+    unhappy: float = 0.3
+    blocked: float = 0.1
+    unknown: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
 class Guards:
     """When customers are left in peace.
 
     No message of the bot's own accord between `quiet_from` and `quiet_to` (the customer's wall clock; equal: no quiet
-    hours), no second question within `ask_every` of the last, and none within `pause_after_talk` of the last word in a
-    talk. Of questions that are late because nobody could ask them, `catch_up_per_hour` begin in an hour.
+    hours), nor on `quiet_days` (the customer's calendar: ``sundays``, and the public ``holidays`` of their country); no
+    second question within `ask_every` of the last, and none within `pause_after_talk` of the customer's last word. Of
+    questions that are late because nobody could ask them, `catch_up_per_hour` begin in an hour. Of a large import
+    `import_first` begin; an hour after these the others follow, unless more than the shares in `import_stops_at` of
+    them were unhappy, blocked the bot, or are lost.
     """
 
     quiet_from: time = time(21)
     quiet_to: time = time(8, 30)
-    ask_every: timedelta = timedelta()
-    pause_after_talk: timedelta = timedelta()
+    quiet_days: tuple[QuietDay, ...] = QUIET_DAYS
+    ask_every: timedelta = timedelta(days=1)
+    pause_after_talk: timedelta = timedelta(hours=2)
     catch_up_per_hour: int = 60
+    import_first: int = 100
+    import_stops_at: Bounds = Bounds()
 
 
 @dataclass(frozen=True, slots=True)

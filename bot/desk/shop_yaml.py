@@ -19,6 +19,7 @@ from bot.desk.shop import (
     FACTORS,
     FALLBACK,
     Benchmark,
+    Bounds,
     Guards,
     RemedyKind,
     RoutingRule,
@@ -45,6 +46,7 @@ from bot.desk.shop_values import (
 from bot.desk.working_time import Calendar
 from bot.durations import Duration, parse_duration
 from bot.errors import FlowError
+from bot.public_days import QUIET_DAYS, QuietDay
 
 
 def parse_shop(text: str, *, file: str = "shop.yaml") -> Shop:
@@ -324,15 +326,40 @@ def _texts(given: Marked, languages: tuple[str, ...]) -> Texts:
 
 def _guards(shop: Fields) -> Guards:
     default = Guards()
-    fields = shop.section("guards", "quiet_hours", "ask_every", "pause_after_talk", "catch_up_per_hour")
+    fields = shop.section(
+        "guards", "quiet_hours", "quiet_days", "ask_every", "pause_after_talk", "catch_up_per_hour", "import_first",
+        "import_stops_at",
+    )  # fmt: skip
     start, end = fields.value("quiet_hours", quiet_hours, (default.quiet_from, default.quiet_to))
+    bounds = fields.section("import_stops_at", "unhappy", "blocked", "unknown")
     return Guards(
         quiet_from=start,
         quiet_to=end,
+        quiet_days=quiet_days(fields["quiet_days"]) if "quiet_days" in fields else default.quiet_days,
         ask_every=fields.value("ask_every", fixed_length, default.ask_every),
         pause_after_talk=fields.value("pause_after_talk", fixed_length, default.pause_after_talk),
         catch_up_per_hour=fields.value("catch_up_per_hour", count, default.catch_up_per_hour),
+        import_first=fields.value("import_first", count, default.import_first),
+        import_stops_at=Bounds(
+            unhappy=bounds.value("unhappy", share, default.import_stops_at.unhappy),
+            blocked=bounds.value("blocked", share, default.import_stops_at.blocked),
+            unknown=bounds.value("unknown", share, default.import_stops_at.unknown),
+        ),
     )
+
+
+def quiet_days(given: Marked) -> tuple[QuietDay, ...]:
+    """Read ``none``, or which whole days are quiet."""
+    if not given.is_list and not given.is_mapping and given.text() == "none":
+        return ()
+    named = [word for place, word in given.words() if _is_quiet_day(place, word)]
+    return tuple(day for day in QUIET_DAYS if day in named)
+
+
+def _is_quiet_day(place: Marked, word: str) -> bool:
+    if word not in QUIET_DAYS:
+        place.suggest(word, f"{word!r} is no day that can be quiet; write none, or [sundays, holidays]", QUIET_DAYS)
+    return word in QUIET_DAYS
 
 
 def _benchmark(shop: Fields) -> Benchmark:

@@ -14,6 +14,10 @@ said that it is
 right."""
 
 
+UNSETTLED: tuple[CaseStatus, ...] = ("open", "claimed", "call", "remedied")
+"""The states of a case that is still to be put right, or to be asked about."""
+
+
 @dataclass(frozen=True, slots=True)
 class Remedy:
     """What was done about it.

@@ -15,6 +15,7 @@ import holidays
 from babel import Locale
 
 from bot.durations import Duration
+from bot.public_days import holidays_of
 
 Hours: TypeAlias = tuple[tuple[time, time], ...]
 """The opening periods of one day, in order and apart. An end of 00:00 is the midnight that ends the day."""
@@ -74,7 +75,7 @@ class Calendar:
         """Name the holiday that falls on `day`, in English where the library knows it in English."""
         if self.country is None:
             return None
-        return _holidays(self.country, self.subdivision, self.categories, day.year).get(day)
+        return holidays_of(self.country, self.subdivision, self.categories, day.year).get(day)
 
     def is_open(self, at: datetime) -> bool:
         """Tell whether the team works at that moment. The moment of closing is closed."""
@@ -208,15 +209,6 @@ def country_problem(country: str, subdivision: str | None, categories: tuple[str
         if category not in supported:
             return f"the holidays of {_country_name(country)} know no category {category!r}", list(supported)
     return None
-
-
-@lru_cache(maxsize=512)
-def _holidays(country: str, subdivision: str | None, categories: tuple[str, ...], year: int) -> Mapping[date, str]:
-    """Look one year's holidays up; names in English where there are any."""
-    languages = holidays.country_holidays(country).supported_languages
-    language = next((known for known in languages if known.startswith("en")), None)
-    found = holidays.country_holidays(country, subdiv=subdivision, years=year, categories=categories, language=language)
-    return dict(found)
 
 
 @lru_cache(maxsize=256)

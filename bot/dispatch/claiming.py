@@ -3,17 +3,17 @@
 Nothing is sent here, and nothing waits for its turn.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from bot import cases, conversations, guards
+from bot import cases, conversations, guards, holding
 from bot.dispatch.attempts import PUT_OFF
 from bot.dispatch.refusals import say_in_thread
 from bot.flows.events import Withdrawn
-from bot.messages import House, note_down, phrase, zone_of
-from bot.ports.records import Candidate, Customer, Json, Outgoing, OutgoingKind
+from bot.messages import House, country_of, note_down, phrase, zone_of
+from bot.ports.records import PAUSED, Candidate, Customer, Json, Outgoing, OutgoingKind, Pause
 from bot.ports.store import UnitOfWork
 
 LEASE = timedelta(minutes=2)
@@ -52,6 +52,7 @@ def claim(  # noqa: PLR0913 - what a claim is made of, by name
     because too many are before it where it goes.
     """
     due = uow.candidates(now, limit, channel)
+    pauses = uow.pauses() if due and channel == "telegram" else []
     if channel == "slack":
         # Customers before their cases, in one order everywhere: otherwise two would wait for one another.
         uow.read_ahead(sales={each.message.sale_id for each in due if each.message.sale_id})
@@ -67,7 +68,7 @@ def claim(  # noqa: PLR0913 - what a claim is made of, by name
             continue
         try:
             with uow.savepoint() if careful else nullcontext():
-                prepared = _examine(uow, house, candidate, now)
+                prepared = _examine(uow, house, candidate, pauses, now)
         except Exception as error:
             if not careful or uow.is_passing(error):
                 raise
@@ -95,10 +96,12 @@ def _put_off(uow: UnitOfWork, message: Outgoing, prepared: Outgoing, until: date
     uow.put_outgoing(replace(message, not_before=until, reason=PUT_OFF))
 
 
-def _examine(uow: UnitOfWork, house: House, candidate: Candidate, now: datetime) -> Outgoing | None:
+def _examine(
+    uow: UnitOfWork, house: House, candidate: Candidate, pauses: Sequence[Pause], now: datetime
+) -> Outgoing | None:
     """Ask every guard again. Gives the message as it is to be sent, or None where it is not."""
     message = candidate.message
-    decision = _decide(house, candidate, now)
+    decision = _decide(house, candidate, pauses, now)
     match decision:
         case guards.Send():
             return _prepare(uow, house, message, now)
@@ -111,7 +114,7 @@ def _examine(uow: UnitOfWork, house: House, candidate: Candidate, now: datetime)
     return None
 
 
-def _decide(house: House, candidate: Candidate, now: datetime) -> guards.Decision:
+def _decide(house: House, candidate: Candidate, pauses: Sequence[Pause], now: datetime) -> guards.Decision:
     message = candidate.message
     if message.channel == "slack" or message.kind in ("system", "edit"):
         return guards.Send()
@@ -126,8 +129,15 @@ def _decide(house: House, candidate: Candidate, now: datetime) -> guards.Decisio
     elif message.body.get("prompted") and candidate.case_status in cases.AT_WORK:
         # Asked for while an outage lasted; by now people are at it, and the question would come out of the blue.
         return guards.Drop("it was to follow the customer's words at once; a person is at it now")
-    facts = guards.Facts(kind, message.purpose, message.expires_at, _question_open(candidate))
-    return guards.check(facts, _standing(house, candidate), house.shop.guards, now)
+    facts = guards.Facts(
+        kind,
+        message.purpose,
+        message.expires_at,
+        _question_open(candidate),
+        about_case=candidate.about_case,
+        with_case=bool(message.body.get("with_case")),
+    )
+    return guards.check(facts, _standing(house, candidate, pauses), house.shop.guards, now)
 
 
 def _spoken(kind: OutgoingKind) -> guards.MessageKind:
@@ -151,18 +161,30 @@ def _question_open(candidate: Candidate) -> bool:
     return not candidate.has_spoken and candidate.question_state in ("sent", "unknown")
 
 
-def _standing(house: House, candidate: Candidate) -> guards.Standing:
+def _standing(house: House, candidate: Candidate, pauses: Sequence[Pause]) -> guards.Standing:
+    owner = Customer("", country=candidate.country, time_zone=candidate.time_zone)
     return guards.Standing(
-        zone=zone_of(house, Customer("", country=candidate.country, time_zone=candidate.time_zone)),
+        zone=zone_of(house, owner),
+        country=country_of(house, owner),
         linked=candidate.is_linked,
         stopped=candidate.is_stopped,
         unreachable=candidate.is_unreachable,
         consents=candidate.consents,
         case_open=candidate.case_status in cases.AT_WORK,
-        paused=candidate.is_paused,
+        other_case=candidate.other_case,
+        other_question=candidate.other_question,
+        paused=_paused(house, candidate, pauses),
         last_question_at=candidate.last_question_at,
         last_exchange_at=candidate.last_wrote_at,
     )
+
+
+def _paused(house: House, candidate: Candidate, pauses: Sequence[Pause]) -> str:
+    message = candidate.message
+    found = pauses and holding.pause_of(pauses, flow=candidate.flow or "", sale_id=message.sale_id or "")
+    if found:
+        return holding.words_for(found, house)
+    return f"{PAUSED} by the shop" if candidate.is_paused else ""
 
 
 def _drop(uow: UnitOfWork, house: House, message: Outgoing, reason: str, now: datetime) -> None:

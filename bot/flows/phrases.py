@@ -41,6 +41,7 @@ PHRASES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "edited_noted": {},
     "change_answer": {},
     "change_too_late": {},
+    "one_more": _TEXT,
     "language_ask": {},
     "language_set": {},
     "words_of_thanks": {},

@@ -127,6 +127,33 @@ class Moment:
     id: int | None = None
 
 
+PauseScope: TypeAlias = Literal["all", "flow", "sale", "import"]
+
+PAUSED = "paused"
+"""How the reason of whatever a pause holds begins; so it is found again when the pause ends."""
+
+RESUMED = "resumed: it waited for a pause, and is given its turn"
+"""The reason of what a pause held, until it is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Somebody holds what the bot would say of its own accord: everything, a flow, a sale, or what an import began.
+
+    `name` is that of the flow, the order's id or the import's; empty for ``all``. It runs from `since` until it is
+    ended (`ended_at`), or its time is over (`until`).
+    """
+
+    scope: PauseScope
+    name: str
+    since: datetime
+    reason: str = ""
+    by: str = ""
+    until: datetime | None = None
+    ended_at: datetime | None = None
+    id: int | None = None
+
+
 ChannelName: TypeAlias = Literal["telegram", "slack"]
 CHANNELS: tuple[str, ...] = get_args(ChannelName)
 
@@ -176,6 +203,9 @@ class Candidate:
     """A message that may go now, and what the guards ask about it: just that of customer, sale and talk.
 
     `case_status` is that of the sale's case that is not confirmed; `question_state` that of the question of a reminder.
+    Of a question: `last_question_at` is when any other talk with them asked last; `other_case` whether any case of
+    theirs is not settled, `other_question` whether one of another conversation is open. `flow` is the conversation's,
+    `about_case` whether it asks about a case that it follows.
     """
 
     message: Outgoing
@@ -194,6 +224,10 @@ class Candidate:
     talk_turn: int | None = None
     has_spoken: bool = False
     question_state: OutgoingState | None = None
+    flow: str | None = None
+    about_case: bool = False
+    other_case: bool = False
+    other_question: bool = False
 
 
 @dataclass(frozen=True, slots=True)

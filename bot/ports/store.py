@@ -20,6 +20,7 @@ from bot.ports.records import (
     LogEntry,
     Moment,
     Outgoing,
+    Pause,
     Post,
     Promise,
     Sale,
@@ -142,7 +143,29 @@ class UnitOfWork(Protocol):
         """Drop what is still planned or held of a conversation or a case."""
 
     def release_held(self, sale_id: str, now: datetime) -> None:
-        """Plan held moments of a sale anew (due now, if past), because something changed; held messages wait again."""
+        """Plan held moments of a sale anew (due now, if past), because something changed; held messages wait again.
+
+        What a pause holds is left alone: only its end frees that.
+        """
+
+    def asking_of(self, customer_id: str) -> list[Conversation]:
+        """Give those conversations of a customer, of any sale, that have a question to ask or to be answered."""
+
+    # pauses
+    def pauses(self) -> list[Pause]:
+        """Give the pauses that run, oldest first."""
+
+    def pauses_since(self, at: datetime) -> list[Pause]:
+        """Give the pauses that ran at any time since then, those that run included."""
+
+    def put_pause(self, pause: Pause) -> None:
+        """Store a pause; one without an id is new."""
+
+    def release_paused(self) -> int:
+        """Plan anew, for when they were due, the moments that a pause holds; gives how many."""
+
+    def paused_messages(self) -> list[Outgoing]:
+        """Give the messages that a pause holds, oldest first."""
 
     # outbox
     def send(self, message: Outgoing) -> None:

@@ -74,6 +74,8 @@ def test_a_candidate_comes_with_all_that_the_guards_ask(talk: SqlDatabase) -> No
         talk_turn=2,
         has_spoken=True,
         question_state="sent",
+        flow="after_delivery",
+        about_case=True,
     )
 
 
