@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from bot.desk.states import Case
 from bot.ports.channels import Light
@@ -69,3 +70,50 @@ class Found:
     stage: str
     case: str
     card: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFacts:
+    """What a form says about a case. `language` is an IETF tag, or ""; `team` a key of the shop's teams."""
+
+    customer: str
+    language: str
+    team: str = ""
+    sale_id: str = ""
+    bought: str = ""
+    said: str = ""
+
+
+class Answers(Protocol):
+    """What staff can ask from where they are; whoever takes their clicks is handed this."""
+
+    async def facts(self, case_id: str) -> CaseFacts | None:
+        """Give what a form says about a case; None where there is none of that id."""
+
+    async def task_team(self, case_id: str, task_id: str) -> str | None:
+        """Give the team that is asked for a task; None where there is no such task."""
+
+    async def compose(self, case_id: str, name: str, text: str) -> str:
+        """Give a reply exactly as the customer would get it."""
+
+    async def board(self, user: str, teams: Sequence[str]) -> Board:
+        """Give what a member of staff, who may work for `teams`, sees first."""
+
+    async def running(self) -> Running:
+        """Give how the program is."""
+
+    async def pause(self, user: str) -> None:
+        """Let the bot say nothing of its own accord until somebody resumes."""
+
+    async def resume(self, user: str) -> None:
+        """End that."""
+
+    async def why(self, order: str) -> Sequence[str]:
+        """Say in lines why which message of a sale was sent, or not, and what comes next.
+
+        Raises:
+            NotFound: there is no such sale.
+        """
+
+    async def find(self, text: str) -> Sequence[Found]:
+        """Give the sales whose order number or customer has `text` in it, newest first."""

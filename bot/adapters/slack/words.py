@@ -191,6 +191,12 @@ _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     "paused": {"en": "⏸ *The bot is paused:* {why}", "da": "⏸ *Botten er på pause:* {why}"},
     "pause": {"en": "Pause the bot", "da": "Sæt botten på pause"},
     "resume": {"en": "Resume", "da": "Fortsæt"},
+    "pause_title": {"en": "Pause the bot?", "da": "Sæt botten på pause?"},
+    "pause_text": {
+        "en": "It asks no customer anything until somebody resumes. Nothing is lost: it waits.",
+        "da": "Den spørger ingen kunder om noget, før nogen fortsætter. Intet går tabt: det venter.",
+    },
+    "not_now": {"en": "Not now", "da": "Ikke nu"},
     "no_team": {
         "en": "You are in no team of {shop} yet. Join the channel of yours, or have yourself written into shop.yaml.",
         "da": "Du er ikke på noget hold hos {shop} endnu. Gå ind i jeres kanal, eller bliv skrevet ind i shop.yaml.",
