@@ -84,8 +84,8 @@ def moment_came(uow: UnitOfWork, house: House, moment: Moment, now: datetime) ->
     """Do what a due moment asks for, and settle it with one visible reason where nothing came of it."""
     if moment.id is None:
         return
-    if moment.kind == "ladder":
-        reason = cases.ladder(uow, house, moment, now)
+    if moment.kind == "ladder" or moment.kind == "wake":  # noqa: PLR1714 - so that mypy knows which are left
+        reason = cases.woken(uow, house, moment, now)
         uow.settle(moment.id, "dropped" if reason else "done", reason)
         return
     if moment.kind == "start":

@@ -14,22 +14,22 @@ from bot import cases, conversations, sales
 from bot.errors import FollowUpError
 from bot.flows.model import Purpose
 from bot.flows.render import name_of_language
-from bot.messages import House, context_for, note_down, phrase, write_to
+from bot.messages import EDITED, House, context_for, note_down, phrase, write_to
 from bot.ports.inbound import (
     ButtonTapped,
-    CaseClaimed,
-    CaseHandedOver,
     CaseRemedied,
-    CaseReplied,
     ChatBlocked,
     ChatEvent,
     ChatStarted,
     CommandGiven,
     DeskEvent,
+    MessageDeleted,
     MessageEdited,
     MessageWritten,
     NotForUs,
+    PersonLeft,
     Reacted,
+    StaffAction,
 )
 from bot.ports.orders import OrderEvent, parse_order_event
 from bot.ports.records import Customer, Incoming, Json, Sale
@@ -124,15 +124,20 @@ def _handle(uow: UnitOfWork, house: House, event: Event, now: datetime) -> str |
             if event.type in ("order.cancelled", "order.returned"):
                 conversations.withdraw(uow, house, sale, event.type, now)
             conversations.happened(uow, house, sale, event.type, now)
+            if event.type == "order.delivered":
+                cases.delivered(uow, house, sale, event.occurred_at)
             return None
         case CaseRemedied():
             in_vain = cases.staff(uow, house, event, now)
             conversations.remedied(uow, house, event.case_id, now)
             return in_vain
-        case CaseClaimed() | CaseReplied() | CaseHandedOver():
-            return cases.staff(uow, house, event, now)
+        case PersonLeft():
+            cases.left(uow, event, now)
+            return None
         case NotForUs():
             return event.reason
+        case _ if isinstance(event, StaffAction):
+            return cases.staff(uow, house, event, now)
         case _:
             return chat(uow, house, event, now)
 
@@ -162,11 +167,23 @@ def chat(  # noqa: PLR0911 - one way out for each thing that can happen
         case MessageEdited() if event.text.strip().startswith("/stop"):
             return _command(uow, house, customer, CommandGiven(event.chat_id, "stop", event.text, None), now)
         case MessageEdited():
-            return conversations.wrote(uow, house, customer, f"✏️ {event.text}", event.media, now)
+            return conversations.wrote(uow, house, customer, f"{EDITED}{event.text}", event.media, now)
+        case MessageDeleted():
+            return _deleted(uow, house, customer, now)
         case ChatBlocked():
             _blocked(uow, customer, event, now)
         case Reacted():
             note_down(uow, now, "customer.reacted", customer_id=customer.id, emoji=event.emoji)
+    return None
+
+
+def _deleted(uow: UnitOfWork, house: House, customer: Customer, now: datetime) -> str | None:
+    """Tell staff of an open case that the customer took a message back; what it said stands in the thread above."""
+    found = (cases.open_of(uow, sale.id) for sale in uow.sales_of(customer.id))
+    case = next((each for each in found if each is not None), None)
+    if case is None:
+        return "a message was deleted, and no case is open"
+    cases.deleted(uow, house, case, "", now)
     return None
 
 

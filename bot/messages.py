@@ -20,6 +20,9 @@ from bot.ports.channels import Clock, FlowSource
 from bot.ports.records import Customer, LogEntry, Outgoing, OutgoingKind, Promise, Sale
 from bot.ports.store import UnitOfWork
 
+EDITED = "✏️ "
+"""What stands before words with which a customer changed an earlier message."""
+
 URGENT, TIDYING, ORDINARY, LATER = 0, 1, 5, 8
 """Priorities in the outbox: answers and staff before edits of what stands there, before questions, before reminders."""
 
@@ -216,16 +219,17 @@ def tell_desk(
     uow: UnitOfWork,
     house: House,
     case: Case,
-    kind: Literal["card", "thread", "whisper"],
+    kind: Literal["card", "thread", "whisper", "task"],
     now: datetime,
     *,
     not_before: datetime | None = None,
+    lane: str | None = None,
     **body: Any,
 ) -> None:
     """Put something for the case's channel into the outbox. Where the card stands is looked up when it is sent.
 
     A card keeps the team whose it is now: should it have to be posted once more, it is sought where it was posted, even
-    where the case has been handed over since.
+    where the case has been handed over since. What is said in a `lane` of its own waits for nothing before it.
     """
     if kind == "card":
         body = {"team": case.team, **body}
@@ -233,7 +237,7 @@ def tell_desk(
         Outgoing(
             key=house.new_id(),
             channel="slack",
-            lane=f"case:{case.id}" if kind != "whisper" else f"whisper:{case.id}",
+            lane=lane or (f"case:{case.id}" if kind != "whisper" else f"whisper:{case.id}"),
             kind=kind,
             body=body,
             not_before=not_before or now,
@@ -244,6 +248,12 @@ def tell_desk(
             case_id=case.id,
         )
     )
+
+
+def short_of(words: str, most: int = 60) -> str:
+    """Give the beginning of somebody's words, in one line, calling upon nobody."""
+    line = " ".join(words.split()).replace("{user:", "{ user:").replace("<@", "< @")
+    return line if len(line) <= most else f"{line[: most - 1].rstrip()}…"
 
 
 def tell_operator(uow: UnitOfWork, house: House, key: str, text: str, now: datetime) -> None:

@@ -30,6 +30,9 @@ _ALL = 1_000_000
 _ASKING = frozenset({"start", "wait", "remind"})
 """Kinds of moments after which the bot may write of its own accord."""
 
+_OF_CASES = frozenset({"ladder", "wake"})
+"""Kinds of moments that say nothing to a customer."""
+
 
 def fire(uow: UnitOfWork, house: House, due: Sequence[Moment], now: datetime) -> None:
     """Do what due moments ask for; what is late waits for its turn, what may have happened before is not repeated."""
@@ -37,7 +40,7 @@ def fire(uow: UnitOfWork, house: House, due: Sequence[Moment], now: datetime) ->
     gaps = _gaps(uow)
     has_late = False
     for moment in due:
-        if moment.kind != "ladder" and _within(moment, gaps):
+        if moment.kind not in _OF_CASES and _within(moment, gaps):
             _fire_in_doubt(uow, house, moment, now)
         elif _is_late(moment, now):
             has_late = True
@@ -163,7 +166,7 @@ def restored(uow: UnitOfWork, house: House, taken_at: datetime, now: datetime) -
         # words say that they may come twice.
         again = replace(message, state="waiting", attempts=max(1, message.attempts), lease_until=None)
         uow.put_outgoing(replace(again, reason="unknown: may have been sent after the backup"))
-    moments = sum(1 for each in uow.due_moments(now, _ALL) if each.due_at >= taken_at and each.kind != "ladder")
+    moments = sum(1 for each in uow.due_moments(now, _ALL) if each.due_at >= taken_at and each.kind not in _OF_CASES)
     note_down(uow, now, "database.restored", taken_at=taken_at.isoformat(), in_doubt=len(in_doubt))
     return Restored(in_doubt, repeated, moments)
 

@@ -19,11 +19,14 @@ QUIET_DAYS: tuple[QuietDay, ...] = ("sundays", "holidays")
 
 
 @lru_cache(maxsize=512)
-def holidays_of(country: str, subdivision: str | None, categories: tuple[str, ...], year: int) -> Mapping[date, str]:
-    """Give one year's holidays; names in English where there are any."""
+def holidays_of(
+    country: str, subdivision: str | None, categories: tuple[str, ...], year: int, language: str = "en"
+) -> Mapping[date, str]:
+    """Give one year's holidays; names in `language`, or else in English, where there are any."""
     languages = holidays.country_holidays(country).supported_languages
-    language = next((known for known in languages if known.startswith("en")), None)
-    found = holidays.country_holidays(country, subdiv=subdivision, years=year, categories=categories, language=language)
+    asked = (language, "en")
+    known = next((each for code in asked for each in languages if each.partition("_")[0] == code), None)
+    found = holidays.country_holidays(country, subdiv=subdivision, years=year, categories=categories, language=known)
     return dict(found)
 
 

@@ -155,8 +155,12 @@ def plan_starts(
     at: datetime,
     occurrence: str,
     case: Case | None = None,
+    due_at: datetime | None = None,
 ) -> None:
-    """Plan every conversation that this event begins. Planning it again changes nothing but an earlier time."""
+    """Plan every conversation that this event begins, at `due_at` or when the flow says.
+
+    Planning it again changes nothing but an earlier time.
+    """
     for start in starts(house, sale, on=on, at=at, occurrence=occurrence):
         data: dict[str, Any] = {
             "flow": start.flow,
@@ -175,7 +179,7 @@ def plan_starts(
             Moment(
                 key=start.key,
                 kind="start",
-                due_at=start.due_at,
+                due_at=due_at or start.due_at,
                 sale_id=sale.id,
                 case_id=case.id if case else None,
                 data=data,

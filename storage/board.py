@@ -1,4 +1,4 @@
-"""The questions behind the home tab and the commands of staff: cases as they stand, the day's figures. Nothing locks."""
+"""The questions behind the home tab and the commands of staff: cases as they stand, figures. Nothing locks."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
@@ -39,7 +39,8 @@ def case_seen(connection: Connection, case_id: str) -> CaseSeen | None:
 def cases_of_sales(connection: Connection, sale_ids: Collection[str]) -> dict[str, Case]:
     """Give the newest case of each sale that has one."""
     newest: dict[str, Case] = {}
-    for each in sorted(_among(connection, _CASES, _CASES.c.sale_id, sale_ids, case_from), key=lambda each: each.opened_at):
+    found = _among(connection, _CASES, _CASES.c.sale_id, sale_ids, case_from)
+    for each in sorted(found, key=lambda each: each.opened_at):
         newest[each.sale_id] = each
     return newest
 

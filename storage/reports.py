@@ -105,7 +105,7 @@ class SqlReports:
         return self._ask(lambda connection: board.names_of(connection, customer_ids))
 
     def case_figures(self, teams: Collection[str], since: datetime, now: datetime) -> dict[str, int]:
-        """Give how many cases of teams were ``opened``, ``answered``, ``confirmed`` since then, and are ``late`` now."""
+        """Give how many cases were ``opened``, ``answered``, ``confirmed`` since then, and are ``late`` now."""
         return self._ask(lambda connection: board.case_figures(connection, teams, since, now))
 
     def _ask(self, question: Callable[[Connection], T]) -> T:

@@ -27,6 +27,8 @@ _MESSAGE_NAMES: Mapping[str, str] = {
     "card": "case card",
     "thread": "line in the case's thread",
     "whisper": "hint to a member of staff",
+    "task": "task for a second team",
+    "digest": "summary of new cases",
     "alarm": "alarm for whoever runs the program",
 }
 
@@ -109,6 +111,21 @@ def show_why(sale_id: str, *, as_json: bool) -> None:
     for each in told.why:
         table.add_row(each.what, each.state, at(each.next_at), each.reason + (f"  “{each.text}”" if each.text else ""))
     show(table)
+
+
+def why_lines(uow: UnitOfWork, house: House, sale_id: str, now: datetime) -> list[str]:
+    """Say the same in lines, for whoever asks elsewhere than here.
+
+    Raises:
+        NotFound: there is no such sale.
+    """
+    at = clock(house.shop.time_zone)
+    return [
+        f"{each.what} – {each.state}: {each.reason}"
+        + (f" “{each.text}”" if each.text else "")
+        + (f" (next: {at(each.next_at)})" if each.next_at else "")
+        for each in gather(uow, house, sale_id, now).why
+    ]
 
 
 # Gathering --------------------------------------------------------------------------------------------------------
@@ -196,6 +213,8 @@ def _moment_name(moment: Moment) -> str:
             return "the conversation expires"
         case "ladder":
             return "the case climbs a rung"
+        case "wake":
+            return "a task is due" if "task" in moment.data else "the case is no longer put aside"
 
 
 def _moment_reason(uow: UnitOfWork, house: House, moment: Moment, sale: Sale, customer: Customer, now: datetime) -> str:
@@ -207,6 +226,7 @@ def _moment_reason(uow: UnitOfWork, house: House, moment: Moment, sale: Sale, cu
             "remind": "if no answer comes before",
             "silence": "if no answer comes before",
             "ladder": "if nobody answers the customer before",
+            "wake": "if it is not done before" if "task" in moment.data else "it was put aside until then",
         }.get(moment.kind, "the flow says so")
     flow = house.flows.flows.get(moment.data["flow"])
     if flow is None:

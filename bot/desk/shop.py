@@ -20,6 +20,7 @@ FALLBACK = "fallback"
 
 _ONE_BUSINESS_DAY = Duration(business_days=1)
 _TWO_BUSINESS_DAYS = Duration(business_days=2)
+_FIVE_BUSINESS_DAYS = Duration(business_days=5)
 
 FACTORS = ("promise", "service", "clarity", "quality")
 
@@ -50,7 +51,7 @@ class RemedyKind:
     reask_after: Duration | None = None
     has_value: bool = False
     counts_from_delivery: bool = False
-    delivered_by: Duration = Duration(business_days=10)
+    delivered_by: Duration = _FIVE_BUSINESS_DAYS
 
 
 DEFAULT_REMEDIES: Mapping[str, RemedyKind] = {

@@ -154,7 +154,12 @@ def _routing(
 ) -> tuple[RoutingRule, ...]:
     """Read the rules; two for the very same would leave it to chance, and are refused."""
     known = {"touchpoint": tuple(touchpoints), "factor": FACTORS, "team": (*teams, FALLBACK)}
-    rules: dict[tuple[str | None, ...], RoutingRule] = {}
+    rules: dict[tuple[str | None, str | None, str | None, str | None], RoutingRule] = {}
+    alone: dict[tuple[str | None, ...], str] = {
+        **{(each, None, None, None): team.name for team in teams.values() for each in team.touchpoints},
+        **{(None, each, None, None): team.name for team in teams.values() for each in team.factors},
+        **{(None, None, each, None): team.name for team in teams.values() for each in team.tags},
+    }
     for item in given.items() if given else ():
         fields = item.fields("touchpoint", "factor", "tag", "shop", "team")
         values = {key: _known_word(value, key, known.get(key)) for key, value in fields.items()}
@@ -163,16 +168,19 @@ def _routing(
         if "team" not in fields:
             item.refuse("this rule names no team", "write { touchpoint: delivery, tag: wine, team: wine }")
             continue
-        asked = tuple(values.get(key) for key in ("touchpoint", "factor", "tag", "shop"))
+        asked = (values.get("touchpoint"), values.get("factor"), values.get("tag"), values.get("shop"))
         if all(each is None for each in asked):
             item.refuse(
                 "this rule fits everything", "name a touchpoint, factor, tag or shop; the rest goes to fallback_channel"
             )
+        elif asked in alone:
+            item.refuse(f"team {alone[asked]} answers for that already", "leave one of the two")
         elif asked in rules:
             item.refuse(f"the same is ruled already ({rules[asked].where})", "leave one of the two")
         else:
             where = f"line {item.line} of {item.complaints.file}"
-            rules[asked] = RoutingRule(values["team"] or "", *asked, where=where)
+            touchpoint, factor, tag, shop = asked
+            rules[asked] = RoutingRule(values["team"] or "", touchpoint, factor, tag, shop, where)
     return tuple(rules.values())
 
 

@@ -18,6 +18,10 @@ UNSETTLED: tuple[CaseStatus, ...] = ("open", "claimed", "call", "remedied")
 """The states of a case that is still to be put right, or to be asked about."""
 
 
+SAID_ON_CARD = 700
+"""How much of the customer's words a card shows, in UTF-16 units; of more the whole stands in its thread."""
+
+
 @dataclass(frozen=True, slots=True)
 class Remedy:
     """What was done about it.
@@ -213,6 +217,14 @@ class TaskDone:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskDue:
+    """A task's own due time has come, or one of the working days after it: `stage` counts them from 1."""
+
+    task_id: str
+    stage: int
+
+
+@dataclass(frozen=True, slots=True)
 class CustomerSaid:
     """Further words of the customer; photos, voice … stand beside them as `media`."""
 
@@ -276,6 +288,7 @@ CaseEvent: TypeAlias = (
     | Noted
     | TaskOpened
     | TaskDone
+    | TaskDue
     | CustomerSaid
     | CustomerEdited
     | CustomerDeleted
@@ -357,6 +370,15 @@ class PlanWake:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanTask:
+    """Wake the case at `at` with `TaskDue(task_id, stage)`."""
+
+    task_id: str
+    stage: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ShowTask:
     """Post a task in its team's channel, or bring what stands there up to date."""
 
@@ -385,6 +407,7 @@ CaseEffect: TypeAlias = (
     | PlanReask
     | PlanLadder
     | PlanWake
+    | PlanTask
     | StopLadder
     | CaseIgnored
 )

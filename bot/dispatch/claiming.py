@@ -9,7 +9,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bot import cases, conversations, guards, holding
+from bot.cards import as_json, card, task_card, task_words
+from bot.desk import machine
+from bot.desk.states import Case
 from bot.dispatch.attempts import PUT_OFF
+from bot.dispatch.crowds import NewCards, hold_up, summary
 from bot.dispatch.refusals import say_in_thread
 from bot.flows.events import Withdrawn
 from bot.messages import House, country_of, note_down, phrase, zone_of
@@ -53,9 +57,11 @@ def claim(  # noqa: PLR0913 - what a claim is made of, by name
     """
     due = uow.candidates(now, limit, channel)
     pauses = uow.pauses() if due and channel == "telegram" else []
+    crowd = NewCards(uow, house, now)
     if channel == "slack":
         # Customers before their cases, in one order everywhere: otherwise two would wait for one another.
         uow.read_ahead(sales={each.message.sale_id for each in due if each.message.sale_id})
+        due = crowd.in_order(due)
     ready: list[Outgoing] = []
     lanes: dict[str, int] = {}
     asked: set[str] = set()
@@ -77,13 +83,18 @@ def claim(  # noqa: PLR0913 - what a claim is made of, by name
             continue
         if prepared is None:
             continue
+        if wait := crowd.wait(prepared):
+            hold_up(uow, message, now + wait)
+            continue
         if wait := put_off(prepared):
             _put_off(uow, message, prepared, now + wait)
             continue
+        crowd.taken(prepared)
         ready.append(prepared)
         lanes[message.lane] = lanes.get(message.lane, 0) + 1
         if message.kind == "question" and message.customer_id:
             asked.add(message.customer_id)
+    crowd.finish()
     until = now + lease
     uow.claim([each.id for each in ready if each.id is not None], until)
     return [replace(each, attempts=each.attempts + 1, lease_until=until) for each in ready], len(due)
@@ -101,7 +112,7 @@ def _examine(
 ) -> Outgoing | None:
     """Ask every guard again. Gives the message as it is to be sent, or None where it is not."""
     message = candidate.message
-    decision = _decide(house, candidate, pauses, now)
+    decision = _step(uow, house, message, now) if "stage" in message.body else _decide(house, candidate, pauses, now)
     match decision:
         case guards.Send():
             return _prepare(uow, house, message, now)
@@ -140,9 +151,29 @@ def _decide(house: House, candidate: Candidate, pauses: Sequence[Pause], now: da
     return guards.check(facts, _standing(house, candidate, pauses), house.shop.guards, now)
 
 
+STILL_THERE = timedelta(minutes=15)
+"""How long after closing time a team may still be called upon: what is due at five is told at five."""
+
+
+def _step(uow: UnitOfWork, house: House, message: Outgoing, now: datetime) -> guards.Decision:
+    """Decide about a step of a case's ladder: is it still so, and is anybody there to be called upon?"""
+    case = uow.case(message.case_id or "")
+    if case is None:
+        return guards.Drop("the case is gone")
+    if case.due_at.isoformat() != message.body["due_at"]:
+        return guards.Drop("the clock of the answer has been set anew since")
+    ended = machine.no_longer(case, message.body["stage"], now)
+    if ended is not None:
+        return guards.Drop(ended)
+    calendar = house.shop.team(case.team).calendar
+    if calendar.is_open(now) or calendar.is_open(now - STILL_THERE):
+        return guards.Send()
+    return guards.Defer(calendar.next_open(now), f"team {case.team} is not at work")
+
+
 def _spoken(kind: OutgoingKind) -> guards.MessageKind:
     match kind:
-        case "card" | "thread" | "whisper" | "alarm":
+        case "card" | "thread" | "whisper" | "task" | "digest" | "alarm":
             msg = f"{kind} goes to Slack, not to a customer"
             raise ValueError(msg)
         case _:
@@ -213,28 +244,41 @@ def _prepare(uow: UnitOfWork, house: House, message: Outgoing, now: datetime) ->
         return message
     if doubtful:
         message = replace(message, body={**message.body, "repeated": True})
+    if message.kind == "digest":
+        return summary(uow, house, message, now)
     case = uow.case(message.case_id or "")
-    if case is None:
-        return message
+    return message if case is None else _of_case(uow, house, case, message, now)
+
+
+def _of_case(uow: UnitOfWork, house: House, case: Case, message: Outgoing, now: datetime) -> Outgoing | None:
+    """Fill in where the card of a case stands, and what is shown there."""
+    if message.kind == "task":
+        return _task(uow, house, case, message, now)
     post = uow.post_of(case.id)
     home = message.body.get("channel") or house.shop.team(message.body.get("team") or case.team).channel
     if message.kind == "card":
-        shown = {name: getattr(card, name) for card in [cases.card(uow, house, case, now)] for name in card.__slots__}
         stays = post is not None and "moved_to" not in message.body
-        return _with(
-            message,
-            {
-                "channel": post.channel if post and stays else home,
-                "ts": post.ts if post and stays else None,
-                "card": shown,
-            },
-        )
+        where = {"channel": post.channel if post and stays else home, "ts": post.ts if post and stays else None}
+        return _with(message, {**where, "card": as_json(card(uow, house, case, now))})
     if message.kind == "whisper":
         return _with(message, {"channel": post.channel if post else home, "thread_ts": post.ts if post else None})
     if post is None:
         _stand_back(uow, message, now)
         return None
     return _with(message, {"channel": post.channel, "thread_ts": post.ts})
+
+
+def _task(uow: UnitOfWork, house: House, case: Case, message: Outgoing, now: datetime) -> Outgoing | None:
+    """Fill in what a second team sees of its task, and where it stands already."""
+    task = next((each for each in case.tasks if each.id == message.body["task_id"]), None)
+    if task is None:
+        uow.put_outgoing(replace(message, state="dropped", reason="there is no such task"))
+        return None
+    shown = task_card(house, case, task, uow.customer(case.customer_id) or Customer(case.customer_id), now)
+    channel = message.body.get("channel") or task.channel or house.shop.team(task.team).channel
+    ts = None if message.body.get("channel") else task.ts
+    where = {"channel": channel, "ts": ts, "text": task_words(shown), "task": as_json(shown)}
+    return _with(message, where)
 
 
 def _with(message: Outgoing, more: Json) -> Outgoing:

@@ -25,10 +25,6 @@ CAPTION_MAX_UNITS = 1024
 """The longest caption, in UTF-16 code units. Source: https://core.telegram.org/bots/api#sendphoto (read 2026-11-25)"""
 
 
-SAID_ON_CARD = 700
-"""How much of the customer's words a card shows, in UTF-16 units; of more the whole stands in its thread."""
-
-
 def is_caption(body: Json) -> bool:
     """Tell whether a text goes out as the caption of its picture; a longer one follows the picture by itself."""
     text = str(body.get("text") or "")

@@ -199,7 +199,15 @@ class NotForUs:
 
 
 ChatEvent: TypeAlias = (
-    ChatStarted | CommandGiven | ButtonTapped | MessageWritten | MessageEdited | ChatBlocked | Reacted | NotForUs
+    ChatStarted
+    | CommandGiven
+    | ButtonTapped
+    | MessageWritten
+    | MessageEdited
+    | MessageDeleted
+    | ChatBlocked
+    | Reacted
+    | NotForUs
 )
 StaffAction: TypeAlias = (
     CaseClaimed

@@ -157,10 +157,10 @@ class Pause:
 ChannelName: TypeAlias = Literal["telegram", "slack"]
 CHANNELS: tuple[str, ...] = get_args(ChannelName)
 
-OutgoingKind: TypeAlias = Literal[
-    *("question", "reminder", "notice", "answer", "system", "staff_reply", "edit"),
-    *("card", "thread", "whisper", "task", "digest", "alarm"),
-]
+SpokenKind: TypeAlias = Literal["question", "reminder", "notice", "answer", "system", "staff_reply", "edit"]
+DeskKind: TypeAlias = Literal["card", "thread", "whisper", "task", "digest", "alarm"]
+OutgoingKind: TypeAlias = SpokenKind | DeskKind
+"""What goes to a customer, and what goes to Slack."""
 OutgoingState: TypeAlias = Literal["waiting", "sending", "sent", "unknown", "refused", "dropped", "held", "failed"]
 
 

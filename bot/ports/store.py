@@ -107,7 +107,17 @@ class UnitOfWork(Protocol):
         """Give the cases of a sale, newest first."""
 
     def put_case(self, case: Case) -> None:
-        """Store the case."""
+        """Store the case.
+
+        Raises:
+            Forbidden: it would be confirmed at a moment at which the customer themselves said nothing (rule 1).
+        """
+
+    def cases_to_show(self, teams: Collection[str], now: datetime) -> list[Case]:
+        """Give the cases of these teams whose first card waits in the outbox, and has no other reason to wait.
+
+        The oldest due first, a thousand at most; without a lock.
+        """
 
     def post_of(self, case_id: str) -> Post | None:
         """Give the live card of a case."""

@@ -99,7 +99,7 @@ def test_forms_stay_within_slacks_limits_whatever_stands_in_them(name, text, lab
     views = [
         blocks.reply_view("k1", name, "da", signed_as=name),
         preview,
-        blocks.remedy_view("k1", {"refund": label}),
+        blocks.remedy_view("k1", {"refund": label}, {"carrier": label}),
         blocks.hand_over_view("k1", dict.fromkeys(map(str, range(150)), label)),
     ]
     assert [view_problems(view) for view in views] == [[], [], [], []]

@@ -79,6 +79,7 @@ def app_for(slack, inbox, **more):
         "clock": MovableClock(NOW),
         "shop_name": "Vinhuset",
         "remedies": {"refund": "Refund", "visit": "Visit"},
+        "causes": {"carrier": "Carrier"},
         "teams": {"wine": "Wine desk", "web": "Web shop"},
         "case_lookup": facts,
     }
@@ -251,16 +252,17 @@ async def test_a_reply_that_cannot_be_stored_says_so_and_can_be_sent_again(slack
 
 
 async def test_a_remedy_is_noted_with_its_kind(slack, inbox, card):
-    """Kind and note reach the inbox; without a note the form is refused; a failure is told at the field."""
+    """Kind, value, root cause and note reach the inbox; without a note the form is refused; a failure is told at the field."""
     mikkel = slack.member("Mikkel Dahl")
     async with connected(slack, inbox):
         await mikkel.click(card, "Remedy done")
-        assert (await mikkel.submit({"kind": "Refund", "note": "  "})).action == "errors"
+        answers = {"kind": "Refund", "value": "50 kr.", "cause": "Carrier", "note": "  "}
+        assert (await mikkel.submit(answers)).action == "errors"
         inbox.broken = True
-        assert "not stored" in (await mikkel.submit({"note": "50 kr. back"})).errors["note"]
+        assert "not stored" in (await mikkel.submit({"note": "back on the card"})).errors["note"]
         inbox.broken = False
         assert (await mikkel.submit()).action == "close"
-    assert inbox.meanings == [CaseRemedied("k1", mikkel.id, "refund", "50 kr. back")]
+    assert inbox.meanings == [CaseRemedied("k1", mikkel.id, "refund", "back on the card", "50 kr.", "carrier")]
 
 
 async def test_a_case_is_handed_over_with_a_reason(slack, inbox, card):
@@ -291,7 +293,7 @@ async def test_a_member_who_became_a_guest_cannot_send_an_open_form(slack, inbox
         await mikkel.click(card, "Remedy done")
         mikkel.person.guest = True
         clock.advance(timedelta(minutes=11))
-        refused = await mikkel.submit({"kind": "Refund", "note": "50 kr."})
+        refused = await mikkel.submit({"kind": "Refund", "cause": "Carrier", "note": "50 kr."})
     assert "Guests" in refused.errors["note"]
     assert inbox.rows == {}
 
@@ -448,7 +450,9 @@ async def test_a_slow_look_up_does_not_keep_a_form_from_opening(slack, inbox, ca
 def test_a_shop_without_remedies_or_teams_is_refused_at_the_start():
     """A form without a choice could never be sent; so it is said at once, naming the place."""
     for lacking in ("remedies", "teams"):
-        given = {"remedies": {"refund": "Refund"}, "teams": {"wine": "Wine"}} | {lacking: {}}
+        given = {"remedies": {"refund": "Refund"}, "causes": {"carrier": "Carrier"}, "teams": {"wine": "Wine"}} | {
+            lacking: {}
+        }
         with pytest.raises(ConfigurationError, match=f"there are no {lacking}"):
             build_app(
                 token="xoxb-1",

@@ -85,7 +85,7 @@ async def test_telegram_and_slack_call_over_http(sqlite_url: str) -> None:
         await play.claim(anna, card)
         await play.reply(anna, card, "It left today.")
         assert freja.last.text == "Anna, Nordlys:\nIt left today."
-        await play.remedy(anna, card, "replacement", "sent again")
+        await play.remedy(anna, card, "explanation", "sent again")
         await play.pass_time(timedelta(days=1))
         await play.tap(freja, "👍 Yes, it is right")
         assert (await play.sale()).confirmed_at is not None

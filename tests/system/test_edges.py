@@ -63,7 +63,7 @@ async def remedied_case(play: Stage) -> tuple[Customer, Member, Message]:
     """Play on until the customer is asked whether it is right now."""
     customer, anna, card = await open_case(play)
     await play.claim(anna, card)
-    await play.remedy(anna, card, "replacement", "sent again by courier")
+    await play.remedy(anna, card, "explanation", "sent again by courier")
     await play.pass_time(timedelta(days=1))
     assert RIGHT_NOW in customer.last.text
     return customer, anna, card
@@ -160,7 +160,7 @@ async def test_a_complaint_takes_a_complete_sale_back_until_the_customer_says_ye
         assert "sale.reopened" in await play.told()
 
         anna, card = play.slack.member("Anna Berg"), play.card("delivery")
-        await play.remedy(anna, card, "replacement", "a new parcel")
+        await play.remedy(anna, card, "explanation", "a new parcel")
         assert (await play.sale()).confirmed_at is None
         await play.pass_time(timedelta(days=3))
         assert RIGHT_NOW in freja.last.text
@@ -175,7 +175,7 @@ async def test_a_complete_sale_about_which_something_was_done_is_asked_about(url
         freja = await complete_sale(play)
         await play.write(freja, "Now a bottle turned out to be corked")
         assert (await play.sale()).confirmed_at is not None
-        await play.remedy(play.slack.member("Anna Berg"), play.card("wine"), "replacement", "a new bottle")
+        await play.remedy(play.slack.member("Anna Berg"), play.card("wine"), "explanation", "a new bottle")
         await play.pass_time(timedelta(days=3))
         assert RIGHT_NOW in freja.last.text
 
@@ -206,7 +206,7 @@ async def test_a_blocked_question_after_the_remedy_leaves_the_case_unconfirmed(u
     """Telegram refuses the question for good: the case is not stuck."""
     async with stage(url) as play:
         customer, anna, card = await open_case(play)
-        await play.remedy(anna, card, "replacement", "sent again")
+        await play.remedy(anna, card, "explanation", "sent again")
         play.telegram.fail_next("sendMessage", status=403)
         await play.pass_time(timedelta(days=1))
         assert questions_to(customer, RIGHT_NOW) == []
@@ -221,7 +221,7 @@ async def test_a_question_after_the_remedy_that_expires_leaves_the_case_unconfir
     """Held back by a pause of the shop until its time was over, begun or not: the case is not stuck."""
     async with stage(url) as play:
         customer, anna, card = await open_case(play, first_use_after="400d")
-        await play.remedy(anna, card, "replacement", "sent again")
+        await play.remedy(anna, card, "explanation", "sent again")
         if held == "question":
             # Due in the night: the conversation begins, its question waits for the morning.
             (start,) = [m for m in await play.moments(state="planned") if m.data.get("flow") == "after_remedy"]

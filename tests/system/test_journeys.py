@@ -43,7 +43,7 @@ async def remedied_case(play: Stage) -> tuple[Customer, Member, Message]:
     """Play on until the customer is asked whether it is right now."""
     customer, anna, card = await open_case(play)
     await play.claim(anna, card)
-    await play.remedy(anna, card, "replacement", "sent again by courier")
+    await play.remedy(anna, card, "explanation", "sent again by courier")
     await play.pass_time(timedelta(days=1))
     assert RIGHT_NOW in customer.last.text
     return customer, anna, card
@@ -154,6 +154,8 @@ async def test_an_unhappy_reply_is_put_right_and_the_customer_closes_it(database
 
         await play.remedy(anna, card, "replacement", "sent again by courier")
         assert "🔵 REMEDY DONE" in card.plain()
+        await play.pass_time(timedelta(days=1))
+        await play.redelivered()
         assert questions_to(freja, RIGHT_NOW) == []
         await play.pass_time(timedelta(days=1))
         assert "📦 Not here yet" in freja.last.text
@@ -212,7 +214,7 @@ async def test_after_the_last_cycle_a_person_calls(database_url: str) -> None:
         for _ in range(2):
             await play.tap(freja, "🙁 No, not yet")
             await play.write(freja, "Still nothing.")
-            await play.remedy(anna, card, "replacement", "once more")
+            await play.remedy(anna, card, "explanation", "once more")
             await play.pass_time(timedelta(days=3))
         await play.tap(freja, "🙁 No, not yet")
         assert "📞 CALL THE CUSTOMER" in card.plain()
@@ -275,7 +277,7 @@ async def test_an_edited_message_is_told_in_the_thread(database_url: str) -> Non
         await play.rest()
         story = play.story(card)
         assert "I need it on Friday" in story
-        assert "✏️ I need it on Thursday" in story
+        assert "✏️ The customer changed a message, which now says: “I need it on Thursday”" in story
 
 
 async def test_handing_over_moves_the_card(database_url: str) -> None:

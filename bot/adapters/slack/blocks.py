@@ -23,13 +23,14 @@ from bot.adapters.slack.text import (
     user,
 )
 from bot.adapters.slack.words import factor, label, say, state, things
-from bot.ports.channels import SAID_ON_CARD, Card, TaskCard
+from bot.desk.states import SAID_ON_CARD
+from bot.ports.channels import Card, TaskCard
 
 CLAIM, REPLY, REMEDY, HAND_OVER = "case_claim", "case_reply", "case_remedy", "case_hand_over"
 SNOOZE, CALL, NOTE_DOWN, TASK = "case_snooze", "case_call", "case_note", "case_task"
 MORE, TASK_DONE = "case_more", "task_done"
-"""The action ids of what can be pressed on a card. A button's value is the case id and nothing else; an item of the menu
-says ``action:case id``, the button of a task ``case id:task id``."""
+"""The action ids of what can be pressed on a card. A button's value is the case id and nothing else; an item of the
+menu says ``action:case id``, the button of a task ``case id:task id``."""
 OPEN_LINK = "open_card"
 """The action id of a button that is only a link."""
 
@@ -38,13 +39,8 @@ FALLBACK_MAX_CHARS = 1_000
 HEADER_MAX_CHARS = 150
 TASKS_SHOWN = 8
 
-SIGNS = {"red": "🔺", "amber": "🔶", "green": "🟢", "grey": "◻️"}
-"""How pressing something is: each colour has a shape of its own, and a word stands beside it."""
-
-
-def sign(light: str, shape: str = "") -> str:
-    """Give the sign of a light: the shape that came with it, else our own."""
-    return shape or SIGNS.get(light, SIGNS["grey"])
+AT_WORK = ("open", "claimed", "call")
+"""The states in which a card says how pressing it is."""
 
 
 # The card of a case --------------------------------------------------------------------------------------------------
@@ -73,10 +69,13 @@ def card_blocks(card: Card) -> tuple[str, list[Block], Block]:
 
 def _heading(card: Card) -> str:
     """Give state and light: a sign, and in words both, so that nobody needs to tell red from green."""
-    words = [state(card.status, card.staff_language) or "Case", one_line(card.light_word)]
+    words, pressing = [state(card.status, card.staff_language) or "Case"], one_line(card.light_word)
+    if card.status in AT_WORK and pressing.lower() != words[0].lower():
+        words.append(pressing)
     if card.cycle > 1:
         words.append(say("round", card.staff_language, n=card.cycle))
-    return fit(f"{sign(card.light, card.light_shape)} {' · '.join(word for word in words if word)}", HEADER_MAX_CHARS)
+    shape = "✅" if card.status == "confirmed" else card.light_shape
+    return fit(f"{shape} {' · '.join(word for word in words if word)}".strip(), HEADER_MAX_CHARS)
 
 
 def _status_lines(card: Card) -> list[Block]:
@@ -89,9 +88,8 @@ def _status_lines(card: Card) -> list[Block]:
         lines.append(say("answerable", spoken, who=user(card.called_upon)))
     if card.overdue:
         lines.append(say("overdue", spoken, due=fit(one_line(card.due), 200, escaped=True)))
-    for sentence in (card.snoozed, card.clock, card.fell_back):
-        if sentence:
-            lines.append(fit(one_line(sentence), 400, escaped=True))
+    sentences = (card.snoozed, card.clock, card.fell_back)
+    lines += [fit(one_line(each), 400, escaped=True) for each in sentences if each]
     if not card.reachable:
         lines.append(say("unreachable", spoken))
     return [section("\n".join(lines))] if lines else []
@@ -157,7 +155,7 @@ def _task_line(task: TaskCard, spoken: str) -> str:
     what = f"{fit(one_line(task.team), 60, escaped=True)}: {fit(one_line(task.text), 150, escaped=True)}"
     if not task.is_done:
         due = say("task_due", spoken, due=fit(one_line(task.due), 60, escaped=True))
-        return f"{sign(task.light, task.light_shape)} {what} – {due}"
+        return f"{task.light_shape} {what} – {due}"
     done = f" – {say('task_done_by', spoken, who=user(task.done_by))}" if task.done_by else ""
     note = f": {fit(one_line(task.note), 100, escaped=True)}" if task.note.strip() else ""
     return f"✅ {what}{done}{note}"
@@ -184,13 +182,10 @@ def _buttons(card: Card) -> list[Block]:
     options = [
         {"text": plain(label(each, card.staff_language)), "value": f"{each}:{card.case_id}"}
         for each in rare
-        if not (each == CALL and card.status == "call") and not (each == SNOOZE and card.status not in _AT_WORK)
+        if not (each == CALL and card.status == "call") and not (each == SNOOZE and card.status not in AT_WORK)
     ]
     menu: dict[str, Any] = {"type": "overflow", "action_id": MORE, "options": options}
     return [{"type": "actions", "block_id": "case_buttons", "elements": [*elements, menu]}]
-
-
-_AT_WORK = ("open", "claimed", "call")
 
 
 def _fallback(card: Card, said: str) -> str:
@@ -208,7 +203,7 @@ def task_blocks(task: TaskCard, spoken: str = "en") -> tuple[str, list[Block], B
     """Give what a second team is asked for, as fallback text (escaped), blocks and metadata."""
     payload = {"case_id": task.case_id, "task_id": task.id}
     words = say("task_finished", spoken) if task.is_done else one_line(task.light_word)
-    shape = "✅" if task.is_done else sign(task.light, task.light_shape)
+    shape = "✅" if task.is_done else task.light_shape
     title = say("task_for", spoken, team=fit(one_line(task.team), 60))
     heading = fit(" · ".join(part for part in (f"{shape} {title}", words) if part), HEADER_MAX_CHARS)
     asked = say(

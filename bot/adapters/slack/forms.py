@@ -148,8 +148,8 @@ def remedy_view(case_id: str, remedies: Mapping[str, str], causes: Mapping[str, 
     blocks = [
         _select(KIND, say("remedy_what", spoken), remedies, spoken),
         _input(VALUE, say("remedy_value", spoken), value, hint=say("remedy_value_hint", spoken)) | {"optional": True},
-        _text_input(NOTE, say("remedy_note", spoken), NOTE_MAX_CHARS, hint=say("remedy_hint", spoken)),
         _select(CAUSE, say("remedy_cause", spoken), causes, spoken),
+        _text_input(NOTE, say("remedy_note", spoken), NOTE_MAX_CHARS, hint=say("remedy_hint", spoken)),
     ]
     return _modal(REMEDY_VIEW, "remedy_title", case_id, blocks, spoken, submit="done_button")
 
@@ -205,7 +205,7 @@ def task_done_view(case_id: str, task_id: str, spoken: str = "en") -> Block:
 # Parts -------------------------------------------------------------------------------------------------------------
 
 
-def _modal(  # noqa: PLR0913 - what a form is made of
+def _modal(
     callback_id: str, title: str, carried: str, blocks: list[Block], spoken: str, *, submit: str, close: str = "cancel"
 ) -> Block:
     return {
@@ -244,4 +244,3 @@ def _menu(name: str, choices: Mapping[str, str], spoken: str) -> Block:
 
 def _select(name: str, label: str, choices: Mapping[str, str], spoken: str) -> Block:
     return _input(name, label, _menu(name, choices, spoken))
-

@@ -1,11 +1,11 @@
-"""The home tab of the app, and the answers to its slash command, as Block Kit. Pure; who may see what is decided before.
+"""The home tab of the app, and the answers to its slash command. Pure; who may see what is decided before.
 
 Source: https://docs.slack.dev/surfaces/app-home (a hundred blocks at most; read 2026-11-25).
 """
 
 from collections.abc import Sequence
 
-from bot.adapters.slack.blocks import OPEN_LINK, sign
+from bot.adapters.slack.blocks import OPEN_LINK
 from bot.adapters.slack.text import Block, button, escape, fit, one_line, plain, section, user
 from bot.adapters.slack.words import say
 from bot.ports.board import Board, Found, Line, Running
@@ -101,7 +101,7 @@ def _line(line: Line, spoken: str, workspace_url: str) -> Block:
     due = " · ".join(part for part in (one_line(line.light_word), one_line(line.due)) if part)
     who = f" · {user(line.claimed_by)}" if line.claimed_by else ""
     title = fit(one_line(line.title), 100, escaped=True)
-    block = section(f"{sign(line.light, line.light_shape)} *{title}* · {what}\n{fit(due, 200, escaped=True)}{who}")
+    block = section(f"{line.light_shape} *{title}* · {what}\n{fit(due, 200, escaped=True)}{who}")
     if line.card and workspace_url:
         block["accessory"] = button(
             OPEN_LINK, say("open_card", spoken), "open", url=card_url(workspace_url, *line.card)
@@ -114,7 +114,7 @@ def card_url(workspace_url: str, channel: str, ts: str) -> str:
     return f"{workspace_url.rstrip('/')}/archives/{channel}/p{ts.replace('.', '')}"
 
 
-# The slash command -----------------------------------------------------------------------------------------------------
+# The slash command --------------------------------------------------------------------------------------------------
 
 
 def found_text(asked: str, found: Sequence[Found], workspace_url: str) -> str:

@@ -127,7 +127,8 @@ class Listeners:
                 return forms.note_view(case_id, spoken)
             case blocks.TASK:
                 return forms.task_view(case_id, self._other_teams(facts.team), spoken)
-        return None
+            case _:
+                return None
 
     def _other_teams(self, own: str) -> Mapping[str, str]:
         teams = {name: name for name in self._shop.teams}
@@ -353,7 +354,7 @@ class Listeners:
         return user_id == self._shop.cx_owner or any(user_id == t.lead or user_id in t.members for t in teams)
 
     async def _asked(self, user: Json, case_id: str) -> tuple[Staff, CaseFacts, str | None]:
-        """Tell who wants something about a case, what a form says about it, and why they may not, where they may not."""
+        """Tell who wants something about a case, what a form says about it, and why they may not, if they may not."""
         staff, facts = await asyncio.gather(self.door.staff(user), self._facts(case_id))
         if facts is None:
             return staff, NOBODY, NO_CASE

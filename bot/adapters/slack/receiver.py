@@ -47,7 +47,7 @@ EVENTS = frozenset({HOME_OPENED, PERSON_CHANGED})
 log = structlog.get_logger(__name__)
 
 
-def build_app(  # noqa: PLR0913 - everything that the desk needs is handed in; nothing is read from outside
+def build_app(
     *,
     token: str,
     api_base: str,

@@ -147,9 +147,7 @@ class Door:
         found: set[str] = set()
         cursor: str | None = ""
         while cursor is not None:
-            page = await self.client.conversations_members(
-                channel=channel, limit=MEMBERS_A_PAGE, cursor=cursor or None
-            )
+            page = await self.client.conversations_members(channel=channel, limit=MEMBERS_A_PAGE, cursor=cursor or None)
             found.update(page.get("members") or [])
             cursor = (page.get("response_metadata") or {}).get("next_cursor") or None
         return frozenset(found)

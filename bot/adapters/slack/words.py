@@ -212,9 +212,9 @@ def spoken(language: str) -> str:
     return wished if wished in LANGUAGES else "en"
 
 
-def say(key: str, language: str, **more: object) -> str:
+def say(key: str, tongue: str, /, **more: object) -> str:
     """Say a sentence in a language, with what it leaves open filled in."""
-    return _WORDS[key][spoken(language)].format(**more)
+    return _WORDS[key][spoken(tongue)].format(**more)
 
 
 def label(action: str, language: str) -> str:
