@@ -196,44 +196,45 @@ class Listeners:
         """Store what was done about a case."""
         note, kind, value = _typed(view, forms.NOTE), _chosen(view, forms.KIND), _typed(view, forms.VALUE)
         known = self._shop.remedies.get(kind)
-        if known is not None and known.has_value and not value:
-            await ack(_errors({forms.VALUE: "Please say what it is worth: the figures need it."}))
-            return
+        lacks = known is not None and known.has_value and not value
+        problems = {
+            forms.VALUE: "Please say what it is worth: the figures need it." if lacks else None,
+            forms.NOTE: _note_problem(note),
+        }
         fields = {"remedy": kind, "root_cause": _chosen(view, forms.CAUSE), "value": value, "note": note}
-        await self._noted(ack, body, "remedy", fields, said={forms.NOTE: note})
+        await self._noted(ack, body, "remedy", fields, problems)
 
     async def hand_over(self, ack: AsyncAck, body: Json, view: Json) -> None:
         """Store that a case goes to another team."""
         reason = _typed(view, forms.REASON)
         fields = {"team": _chosen(view, forms.TEAM), "reason": reason}
-        await self._noted(ack, body, "hand_over", fields, said={forms.REASON: reason})
+        await self._noted(ack, body, "hand_over", fields, {forms.REASON: _note_problem(reason)})
 
     async def snooze(self, ack: AsyncAck, body: Json, view: Json) -> None:
         """Store until when a case is put aside, and what it waits for."""
         seconds = view["state"]["values"][forms.UNTIL][forms.UNTIL].get("selected_date_time")
         until = datetime.fromtimestamp(int(seconds or 0), UTC)
-        if until <= self._clock.now():
-            await ack(_errors({forms.UNTIL: "That has passed already. Please choose a time to come."}))
-            return
+        is_past = until <= self._clock.now()
+        problems = {forms.UNTIL: "That has passed already. Please choose a time to come." if is_past else None}
         waits_for, reason = _chosen(view, forms.WAITS_FOR), _typed(view, forms.REASON)
         fields = {"until": until.isoformat(), "waits_for": waits_for, "reason": reason}
-        await self._noted(ack, body, "snooze", fields)
+        await self._noted(ack, body, "snooze", fields, problems)
 
     async def call(self, ack: AsyncAck, body: Json, view: Json) -> None:
         """Store that the customer is to be called."""
         reason = _typed(view, forms.REASON)
-        await self._noted(ack, body, "call", {"reason": reason}, said={forms.REASON: reason})
+        await self._noted(ack, body, "call", {"reason": reason}, {forms.REASON: _note_problem(reason)})
 
     async def note(self, ack: AsyncAck, body: Json, view: Json) -> None:
         """Store a note for the others."""
         text = _typed(view, forms.TEXT)
-        await self._noted(ack, body, "note", {"text": text}, said={forms.TEXT: text})
+        await self._noted(ack, body, "note", {"text": text}, {forms.TEXT: _note_problem(text)})
 
     async def ask_team(self, ack: AsyncAck, body: Json, view: Json) -> None:
         """Store what another team is asked for."""
         text = _typed(view, forms.TEXT)
         fields = {"team": _chosen(view, forms.TEAM), "text": text}
-        await self._noted(ack, body, "task", fields, said={forms.TEXT: text})
+        await self._noted(ack, body, "task", fields, {forms.TEXT: _note_problem(text)})
 
     async def task_done(self, ack: AsyncAck, body: Json, view: Json) -> None:
         """Store that a second team did what was asked."""
@@ -247,15 +248,15 @@ class Listeners:
         await ack()
 
     async def _noted(
-        self, ack: AsyncAck, body: Json, kind: Kind, fields: dict[str, str], said: Mapping[str, str] | None = None
+        self, ack: AsyncAck, body: Json, kind: Kind, fields: dict[str, str], problems: Mapping[str, str | None]
     ) -> None:
+        """Store what a form says; `problems` are those of its fields, and none of them where it may be stored."""
         view, case_id = body["view"], body["view"]["private_metadata"]
-        staff, _, problem = await self._asked(body["user"], case_id)
-        if problem:
-            await ack(_with_problem(view, problem))
+        staff, _, refusal = await self._asked(body["user"], case_id)
+        if refusal:
+            await ack(_with_problem(view, refusal))
             return
-        wrong = {name: _text_problem(text, forms.NOTE_MAX_CHARS) for name, text in (said or {}).items()}
-        if errors := {name: why for name, why in wrong.items() if why}:
+        if errors := {name: why for name, why in problems.items() if why}:
             await ack(_errors(errors))
             return
         await self._commit([self._submission(kind, staff, view, case_id=case_id, name=staff.name, **fields)])
@@ -424,6 +425,10 @@ def _text_problem(text: str, most: int) -> str | None:
     if size(text) > most:
         return f"Please write at most {most} characters."
     return None
+
+
+def _note_problem(text: str) -> str | None:
+    return _text_problem(text, forms.NOTE_MAX_CHARS)
 
 
 def _errors(errors: Mapping[str, str]) -> Json:

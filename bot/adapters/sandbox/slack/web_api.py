@@ -449,6 +449,7 @@ def _told_channel(channel: Channel) -> Json:
 
 
 def told_person(person: Person) -> Json:
+    """Return a user as Slack describes them."""
     return {
         "id": person.id,
         "team_id": person.team_id,
