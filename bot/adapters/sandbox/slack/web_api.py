@@ -54,6 +54,15 @@ def all_scopes() -> set[str]:
     return used | {"files:read", "commands", "app_mentions:read"}
 
 
+def scopes_of(method: str) -> tuple[str, ...]:
+    """Return the scopes of which a method needs one; none where any token will do.
+
+    Raises:
+        KeyError: The sandbox has no such method.
+    """
+    return _METHODS[method].scopes
+
+
 class WebApi:
     """The methods, bound to one workspace."""
 
