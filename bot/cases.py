@@ -346,6 +346,12 @@ def confirm(uow: UnitOfWork, house: House, case: Case, now: datetime) -> None:
     happen(uow, house, case, CustomerConfirmed(), now)
 
 
+def is_to_be_asked(uow: UnitOfWork, case: Case) -> bool:
+    """Tell whether the question after its latest remedy is still to come: how an earlier one ends is no answer then."""
+    planned = (each for each in uow.moments_of(case.sale_id) if each.case_id == case.id and each.kind == "start")
+    return any(each.state in ("planned", "held") for each in planned)
+
+
 def silent(uow: UnitOfWork, house: House, case: Case, now: datetime) -> None:
     """The customer did not answer after the remedy: unconfirmed, never solved."""
     happen(uow, house, case, CustomerSilent(), now)

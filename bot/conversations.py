@@ -907,7 +907,7 @@ class _Carrier:
         return place is None or any(each.text for each in verdicts[place + 1 :])
 
     def _finish(self, effect: Finish) -> None:
-        if self.conversation.case_id and self.case is not None:
+        if self.conversation.case_id and self.case is not None and not cases.is_to_be_asked(self.uow, self.case):
             # However it ended: a case that still waits for the customer's word will not get it here.
             cases.silent(self.uow, self.house, self.uow.case(self.case.id) or self.case, self.now)
         note_down(

@@ -33,7 +33,9 @@ sale = typer.Typer(help="Take in what happened to a sale, and read its story.", 
 flows = typer.Typer(help="Check, test, play and draw what the bot says and when.", no_args_is_help=True)
 outbox = typer.Typer(help="See what waits to be sent, or could not be; try again.", no_args_is_help=True)
 inbox = typer.Typer(help="See what came in and could not be handled; try again.", no_args_is_help=True)
+route = typer.Typer(help="See whose an unhappy reply is, and why.", no_args_is_help=True)
 app.add_typer(sale, name="sale", rich_help_panel=_SALES)
+app.add_typer(route, name="route", rich_help_panel=_LOOK)
 app.add_typer(flows, name="flows", rich_help_panel=_FLOWS)
 app.add_typer(outbox, name="outbox", rich_help_panel=_FLOWS)
 app.add_typer(inbox, name="inbox", rich_help_panel=_FLOWS)
@@ -221,6 +223,29 @@ def report(*, json: _Json = False) -> None:
     from bot.cli.figures import show_report
 
     show_report(as_json=json)
+
+
+@route.command("explain")
+def route_explain(
+    sale: Annotated[
+        str | None, typer.Argument(metavar="[SALE]", help="The order's id; left out: no sale at all.")
+    ] = None,
+    *,
+    touchpoint: Annotated[str | None, typer.Option("--touchpoint", help="As if the reply named this one.")] = None,
+    factor: Annotated[
+        str | None, typer.Option("--factor", help="As if this were the worst: promise, service …")
+    ] = None,
+    tag: Annotated[list[str] | None, typer.Option("--tag", help="As if this had been bought.")] = None,
+    shop: Annotated[str | None, typer.Option("--shop", help="As if this shop had sold it.")] = None,
+    promise: Annotated[
+        str | None, typer.Option("--promise", help="As if this promise of the sale were broken.")
+    ] = None,
+    json: _Json = False,
+) -> None:
+    """Tell which team an unhappy reply goes to, by which rule of shop.yaml, and why not by each of the others."""
+    from bot.cli.routes import Asked, explain_route
+
+    explain_route(sale, Asked(touchpoint, factor, tuple(tag or ()), shop, promise), as_json=json)
 
 
 # Flows and queues --------------------------------------------------------------------------------------------------

@@ -32,6 +32,8 @@ _FIXED: Mapping[str, tuple[str, str]] = {
     "case.taken_back": ("customer", "changed the answer that had opened the case: it is closed"),
     "sale.complete_waits": ("customer", "says that all is well; the open case must be settled first"),
     "case.customerconfirmed": ("customer", "says that it is right now: the case is closed"),
+    "case.customerdeleted": ("customer", "deleted a message"),
+    "case.snoozeover": ("case", "is no longer put aside: its time has come"),
     "case.customersilent": ("case", "no answer after the remedy: unconfirmed"),
 }
 
@@ -98,7 +100,9 @@ class Writer:
         factors = ", ".join(f"{factor} {value:g}" for factor, value in (data.get("factors") or {}).items())
         return (" and ".join(parts) or "answered") + (f"  ({factors})" if factors else "")
 
-    def _case(self, name: str, data: Mapping[str, Any]) -> tuple[str, str]:  # noqa: PLR0911 - an arm for each
+    def _case(  # noqa: PLR0911, PLR0912, C901 - an arm for each
+        self, name: str, data: Mapping[str, Any]
+    ) -> tuple[str, str]:
         by = self.staff(str(data.get("by", "")))
         match name:
             case "opened":
@@ -110,7 +114,22 @@ class Writer:
             case "replied":
                 return "staff", f"{by} wrote to the customer: “{data.get('text')}”"
             case "remedydone":
-                return "staff", f"{by} put it right: {data.get('kind')} – {data.get('note')}"
+                return "staff", f"{by} put it right: {_remedy(data)}"
+            case "snoozed":
+                what, until = data.get("waits_for"), self.time(datetime.fromisoformat(str(data.get("until"))))
+                return "staff", f"{by} put the case aside until {until}: it waits for the {what} – {data.get('reason')}"
+            case "callneeded":
+                return "staff", f"{by} says that the customer is to be called: {data.get('reason')}"
+            case "noted":
+                return "staff", f"{by} noted: “{data.get('text')}”"
+            case "taskopened":
+                return "staff", f"{by} asked team {data.get('team')}: “{data.get('text')}”"
+            case "taskdone":
+                return "staff", f"{by} did what was asked of a second team {data.get('note') or ''}".rstrip()
+            case "taskdue":
+                return "case", "what was asked of a second team is overdue"
+            case "customeredited":
+                return "customer", f"changed a message, which now says “{data.get('text')}”"
             case "handedover":
                 return "staff", f"{by} handed the case to team {data.get('team')}: {data.get('reason')}"
             case "customersaid":
@@ -125,6 +144,12 @@ class Writer:
                 return "case", f"the channel {data.get('channel')} cannot be used; it stands in the fallback channel"
             case _:
                 return "case", f"{name}: {_pairs(data)}"
+
+
+def _remedy(data: Mapping[str, Any]) -> str:
+    value, cause = data.get("value"), data.get("root_cause")
+    kind = f"{data.get('kind')} ({value})" if value else data.get("kind")
+    return f"{kind} – {data.get('note')}" + (f" (root cause: {cause})" if cause else "")
 
 
 def _customer(name: str, data: Mapping[str, Any]) -> str:

@@ -75,7 +75,10 @@ class NewCards:
         if rank < free:
             return timedelta()
         channel.held += 1
-        return (rank - max(free, 0) + 1) * (MINUTE / limit)
+        # Those that may go now take what is free of this minute; each turn comes round a minute after its last.
+        turns = sorted(channel.posted) + [self._now] * free
+        round_of, place = divmod(rank - max(free, 0), len(turns))
+        return turns[place] + MINUTE * (round_of + 1) - self._now
 
     def taken(self, message: Outgoing) -> None:
         """Say that a card is on its way."""

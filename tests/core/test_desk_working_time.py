@@ -1,15 +1,20 @@
 """The working calendar: hand-made cases with dates that a person can check, and the properties that must always hold."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
+from bot.desk.shop_yaml import parse_shop
 from bot.desk.working_time import Calendar, country_problem, said_at
-from bot.durations import Duration
+from bot.durations import Duration, parse_duration
 
 COPENHAGEN = Calendar("Europe/Copenhagen", country="DK", own_days={(12, 24): (), (12, 31): ()})
 HOUR = timedelta(hours=1)
@@ -68,6 +73,24 @@ def at(text: str, calendar: Calendar = COPENHAGEN, fold: int = 0) -> datetime:
 def test_business_days_end_where_a_person_would_expect(calendar: Calendar, begin: str, days: int, due: str) -> None:
     """Counting business days agrees with the calendar on the wall: week-ends, holidays, own days off, clock changes."""
     assert calendar.add_business_days(at(begin, calendar), days) == at(due, calendar)
+
+
+TABLE = YAML(typ="safe", pure=True).load(Path(__file__).with_name("working_time.yaml").read_text(encoding="utf-8"))
+OPEN_IN = {
+    name: parse_shop(
+        "name: x\nlanguages: [en]\ntime_zone: Europe/Copenhagen\ncountry: DK\nfallback_channel: C01\n"
+        f"teams: {{ t: {{ channel: C02 }} }}\ncalendar: {json.dumps(given)}\n"
+    ).calendar
+    for name, given in TABLE["calendars"].items()
+}
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case["about"]) for case in TABLE["cases"]])
+def test_due_times_agree_with_those_worked_out_by_hand(case: dict[str, Any]) -> None:
+    """Christmas and New Year in Denmark, clock changes both ways, Saudi week-ends, nights, half days, as data."""
+    calendar = OPEN_IN[case["calendar"]]
+    due = at(case["due"], calendar, case.get("fold", 0))
+    assert calendar.after(at(case["from"], calendar), parse_duration(case["length"])) == due
 
 
 def test_a_half_day_and_a_moved_working_day_overrule_the_week() -> None:
@@ -243,3 +266,33 @@ def test_the_next_opening_is_open_and_nothing_before_it_is(calendar: Calendar, m
     assert opening >= moment
     assert calendar.is_open(opening)
     assert calendar.working_between(moment, opening) == timedelta()
+
+
+spans = st.timedeltas(timedelta(), timedelta(hours=40))
+
+
+@given(calendars, any_moment, spans, spans)
+def test_working_time_is_additive(calendar: Calendar, begun: datetime, first: timedelta, then: timedelta) -> None:
+    """To add a length and then another is to add both at once."""
+    assert calendar.add_working(calendar.add_working(begun, first), then) == calendar.add_working(begun, first + then)
+
+
+@given(calendars, any_moment, any_moment, spans, spans)
+def test_working_time_keeps_the_order_of_beginnings_and_of_lengths(
+    calendar: Calendar, a: datetime, b: datetime, one: timedelta, other: timedelta
+) -> None:
+    """What begins later, or takes longer, is not due earlier."""
+    (first, second), (short, long) = sorted((a, b)), sorted((one, other))
+    assert calendar.add_working(first, short) <= calendar.add_working(second, short)
+    assert calendar.add_working(first, short) <= calendar.add_working(first, long)
+
+
+@given(calendars, any_moment, any_moment, any_moment)
+def test_working_time_between_moments_adds_up(calendar: Calendar, a: datetime, b: datetime, c: datetime) -> None:
+    """From the first to the last moment lies what lies before and after the one between."""
+    first, middle, last = sorted((a, b, c))
+    if last - first > timedelta(days=60):
+        last = first + (last - first) % timedelta(days=60)
+        middle = min(middle, last)
+    parts = calendar.working_between(first, middle) + calendar.working_between(middle, last)
+    assert parts == calendar.working_between(first, last)
