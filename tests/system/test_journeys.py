@@ -149,7 +149,10 @@ async def test_an_unhappy_reply_is_put_right_and_the_customer_closes_it(database
 
         preview = await play.reply(bo, card, "It left our house an hour ago.")
         assert "Bo, Nordlys:\nIt left our house an hour ago." in preview
-        assert freja.last.text == "Bo, Nordlys:\nIt left our house an hour ago."
+        assert (
+            freja.last.text
+            == "Bo, Nordlys:\nIt left our house an hour ago.\n\n(You can answer right here. A person reads it within one business day.)"
+        )
         assert "Delivered to the customer" in play.story(card)
 
         await play.remedy(anna, card, "replacement", "sent again by courier")
