@@ -7,16 +7,18 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
+from babel.dates import format_date
+
 from bot.desk import machine
 from bot.desk.shop import Team
 from bot.desk.states import Case, Task
 from bot.desk.working_time import said_at
-from bot.messages import House, languages_for
+from bot.messages import House, languages_for, short_of
 from bot.ports.channels import Card, Light, TaskCard
-from bot.ports.records import Customer, Json, Promise, Sale
+from bot.ports.records import Customer, Json, Promise, Sale, Verdict
 from bot.ports.store import UnitOfWork
 
-SHAPES: Mapping[Light, str] = {"red": "▲", "amber": "◆", "green": "●", "grey": "○"}
+SHAPES: Mapping[Light, str] = {"red": "🔺", "amber": "🔶", "green": "🟢", "grey": "⚪"}
 """One form for each colour, so that nobody needs to tell red from green."""
 
 _WORDS: Mapping[str, Mapping[str, str]] = {
@@ -37,6 +39,14 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "stands": "The clock stands since {since}: we wait for the customer.",
         "fell_back": "The channel {channel} cannot be used, so this case stands here. The clock goes on.",
         "by": "by {time}",
+        "order.placed": "ordered",
+        "order.shipped": "sent",
+        "order.delayed": "delayed",
+        "order.delivered": "delivered",
+        "product.first_used": "in use since",
+        "order.cancelled": "cancelled",
+        "order.returned": "returned",
+        "first": "first time that they say so",
     },
     "da": {
         "overdue": "over tiden",
@@ -55,8 +65,20 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "stands": "Uret står siden {since}: vi venter på kunden.",
         "fell_back": "Kanalen {channel} kan ikke bruges, så sagen står her. Uret går videre.",
         "by": "senest {time}",
+        "order.placed": "bestilt",
+        "order.shipped": "sendt",
+        "order.delayed": "forsinket",
+        "order.delivered": "leveret",
+        "product.first_used": "i brug siden",
+        "order.cancelled": "afbestilt",
+        "order.returned": "sendt retur",
+        "first": "første gang, at kunden siger det",
     },
 }
+
+
+HISTORY = 4
+"""How many of the customer's answers a card tells of."""
 
 
 def card(uow: UnitOfWork, house: House, case: Case, now: datetime) -> Card:
@@ -67,7 +89,7 @@ def card(uow: UnitOfWork, house: House, case: Case, now: datetime) -> Card:
     shop = house.shop
     team = shop.team(case.team)
     words = _words(house)
-    light, word = light_of(house, case, now)
+    light, word, shape = lit(house, case, now)
     remedies = [
         f"{shop.remedy_label(each.kind, shop.staff_language)}{f' ({each.value})' if each.value else ''} – {each.note}"
         for each in case.remedies
@@ -92,7 +114,7 @@ def card(uow: UnitOfWork, house: House, case: Case, now: datetime) -> Card:
         claimed_by=case.claimed_by,
         remedy="; ".join(remedies) or None,
         reachable=customer.chat_id is not None and not customer.unreachable_at and not customer.stopped_at,
-        history=_history(uow, sale),
+        history=_history(uow, house, team, sale),
         promised_by=(promise.made_by or promise.touchpoint) if promise else None,
         media=[each.kind for each in case.media],
         opened=_time(house, team, case.opened_at),
@@ -100,8 +122,8 @@ def card(uow: UnitOfWork, house: House, case: Case, now: datetime) -> Card:
         rung=case.rung,
         called_upon=present(uow, house, machine.called_upon(case, shop)),
         light=light,
-        light_word=words[word],
-        light_shape=SHAPES[light],
+        light_word=word,
+        light_shape=shape,
         snoozed=_snoozed(house, team, case),
         clock=_clock(house, team, case),
         call_reason=case.call_reason,
@@ -119,7 +141,7 @@ def as_json(shown: Card | TaskCard) -> Json:
 def task_card(house: House, case: Case, task: Task, customer: Customer, now: datetime) -> TaskCard:
     """Gather what a second team sees of its task."""
     team = house.shop.team(task.team)
-    light, word = _pressing(team, task.due_at, now) if task.done_at is None else ("grey", "done")
+    light, word, shape = task_lit(house, task, now)
     return TaskCard(
         id=task.id,
         case_id=case.id,
@@ -133,8 +155,8 @@ def task_card(house: House, case: Case, task: Task, customer: Customer, now: dat
         done_by=task.done_by,
         note=task.note,
         light=light,
-        light_word=_words(house)[word],
-        light_shape=SHAPES[light],
+        light_word=word,
+        light_shape=shape,
         customer=customer.name or customer.id,
         sale_id=case.sale_id,
     )
@@ -148,6 +170,20 @@ def task_words(shown: TaskCard) -> str:
         return f"☑️ Done by {{user:{shown.done_by}}}: “{asked}” ({about})"
     whose = f"For team {shown.for_team}, asked by {{user:{shown.asked_by}}}"
     return f"{shown.light_shape} {whose}: “{asked}” ({about}). Due {shown.due}: {shown.due_reason}."
+
+
+def lit(house: House, case: Case, now: datetime) -> tuple[Light, str, str]:
+    """Give the colour of a case, the word for it and its form."""
+    light, word = light_of(house, case, now)
+    return light, _words(house)[word], SHAPES[light]
+
+
+def task_lit(house: House, task: Task, now: datetime) -> tuple[Light, str, str]:
+    """Give the same of a task."""
+    light, word = _pressing(house.shop.team(task.team), task.due_at, now)
+    if task.done_at is not None:
+        light, word = "grey", "done"
+    return light, _words(house)[word], SHAPES[light]
 
 
 def light_of(house: House, case: Case, now: datetime) -> tuple[Light, str]:
@@ -225,12 +261,31 @@ def _promise_line(house: House, team: Team, promise: Promise | None) -> str | No
     parts = [promise.text]
     if promise.due_at:
         parts.append(_words(house)["by"].format(time=_time(house, team, promise.due_at)))
-    if promise.made_by or promise.touchpoint:
-        parts.append(f"promised by {promise.made_by or promise.touchpoint}")
     return ", ".join(parts)
 
 
-def _history(uow: UnitOfWork, sale: Sale) -> str:
+def _history(uow: UnitOfWork, house: House, team: Team, sale: Sale) -> str:
+    """Tell in one line how far the sale is, and what the customer said so far."""
+    spoken, words = house.shop.staff_language, _words(house)
+    told = [f"{words[sale.stage]} {_day(team, at, spoken)}" for at in [sale.happened.get(sale.stage)] if at]
     verdicts = uow.verdicts_of(sale.id)
-    words = [f"{each.flow.replace('_', ' ')}: {each.choice or 'words'}" for each in verdicts[-4:]]
-    return f"{sale.stage}; " + (", ".join(words) if words else "first reply")
+    # The newest is what the card itself is about, word for word.
+    told += [f"{each.flow.replace('_', ' ')}: {_tapped(house, each)}" for each in verdicts[-HISTORY:-1]]
+    if len(verdicts) <= 1:
+        told.append(words["first"])
+    line = " · ".join(told)
+    return line[:1].upper() + line[1:]
+
+
+def _tapped(house: House, verdict: Verdict) -> str:
+    """Give what stood on the button; the words where there was none; the choice's name where the flow has changed."""
+    flow = house.flows.flows.get(verdict.flow)
+    step = flow.steps.get(verdict.step) if flow else None
+    labels = {each.name: each.label for each in getattr(step, "choices", ())}.get(verdict.choice or "", {})
+    spoken = (house.shop.staff_language, *house.shop.languages)
+    known = next((labels[code] for code in spoken if code in labels), verdict.choice)
+    return f"“{known or short_of(verdict.text)}”"
+
+
+def _day(team: Team, at: datetime, spoken: str) -> str:
+    return format_date(at.astimezone(team.calendar.tz).date(), "EEE d MMM", locale=spoken)

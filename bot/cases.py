@@ -51,6 +51,7 @@ from bot.desk.states import (
     UnhappyAgain,
     Whisper,
 )
+from bot.desk.working_time import said_length
 from bot.errors import NotFound
 from bot.flows.effects import OpenCase
 from bot.flows.events import Media
@@ -533,14 +534,9 @@ def compose(uow: UnitOfWork, house: House, case_id: str, name: str, text: str) -
     if case is None:
         raise NotFound(f"there is no case {case_id}")
     customer = uow.customer(case.customer_id) or Customer(case.customer_id)
-    context = context_for(house, customer, uow.sale(case.sale_id), case=case, staff={"name": name}, text=text)
+    language = next(iter(languages_for(house, customer)), "en").partition("-")[0]
+    # A length and no time of day: what the preview showed is what is sent, however late that is.
+    within = said_length(house.shop.team(case.team).first_answer, language)
+    staff = {"name": name, "answers_within": within}
+    context = context_for(house, customer, uow.sale(case.sale_id), case=case, staff=staff, text=text)
     return phrase(house, customer, "staff_reply", context)
-
-
-def customer_of(uow: UnitOfWork, house: House, case_id: str) -> tuple[str, str] | None:
-    """Give name and language of the customer of a case, for the forms of staff."""
-    case = _after_its_customer(uow, case_id)
-    customer = uow.customer(case.customer_id) if case else None
-    if customer is None:
-        return None
-    return customer.name or customer.id, next(iter(languages_for(house, customer)), "")

@@ -1,15 +1,17 @@
 """Read-only questions for figures and pages. Nothing here locks, and nothing here decides."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, FromClause, func, or_, select
 
-from bot.ports.records import Incoming, Outgoing, Sale
+from bot.desk.states import Case
+from bot.ports.board import CaseSeen
+from bot.ports.records import Incoming, Outgoing, Post, Sale
 from bot.ports.standing import Standing
-from storage import standing
+from storage import board, standing
 from storage.mapping import sale_from
 from storage.statements import is_any
 from storage.tables import metadata
@@ -81,6 +83,30 @@ class SqlReports:
     def numbers(self, queue: Queue, states: Sequence[str]) -> dict[str, int]:
         """Give how many rows of a queue stand in each of `states`; `COUNTED_UP_TO` means so many or more."""
         return self._ask(lambda connection: standing.numbers_in(connection, queue, states))
+
+    def unsettled_cases(self, limit: int) -> list[CaseSeen]:
+        """Give the cases that wait for staff or for the customer, those that are due first."""
+        return self._ask(lambda connection: board.unsettled_cases(connection, limit))
+
+    def case_seen(self, case_id: str) -> CaseSeen | None:
+        """Give one case with whom and what it is about."""
+        return self._ask(lambda connection: board.case_seen(connection, case_id))
+
+    def cases_of_sales(self, sale_ids: Collection[str]) -> dict[str, Case]:
+        """Give the newest case of each of these sales that has one."""
+        return self._ask(lambda connection: board.cases_of_sales(connection, sale_ids))
+
+    def posts_of(self, case_ids: Collection[str]) -> dict[str, Post]:
+        """Give where the cards of cases stand."""
+        return self._ask(lambda connection: board.posts_of(connection, case_ids))
+
+    def names_of(self, customer_ids: Collection[str]) -> dict[str, str]:
+        """Give the names of customers."""
+        return self._ask(lambda connection: board.names_of(connection, customer_ids))
+
+    def case_figures(self, teams: Collection[str], since: datetime, now: datetime) -> dict[str, int]:
+        """Give how many cases were ``opened``, ``answered``, ``confirmed`` since then, and are ``late`` now."""
+        return self._ask(lambda connection: board.case_figures(connection, teams, since, now))
 
     def _ask(self, question: Callable[[Connection], T]) -> T:
         answer: T = self._read(question)

@@ -12,25 +12,27 @@ from pydantic import SecretStr
 from slack_bolt.async_app import AsyncApp
 from telegram import Bot
 
-from bot import cases, inbox
+from bot import inbox
 from bot.adapters.flow_files import FlowFiles
 from bot.adapters.metrics import Counted, registry_of
 from bot.adapters.slack import translate as slack_words
-from bot.adapters.slack.listeners import CaseFacts
 from bot.adapters.slack.poster import SlackPoster
 from bot.adapters.slack.receiver import SlackSocket, build_app, close_app, http_handler
 from bot.adapters.telegram import translate
 from bot.adapters.telegram.connection import connect, set_webhook, username
+from bot.adapters.telegram.files import fetch_file
 from bot.adapters.telegram.messenger import FREE_PER_SECOND, TelegramMessenger
 from bot.adapters.telegram.receiver import TelegramPoller, TelegramWebhook
 from bot.adapters.web import build_web, serve
 from bot.app.alarming import LOOK_EVERY, Alarming
 from bot.app.base import USERNAME, demand_taken_up, open_base
+from bot.app.desk import DeskAnswers, Why
 from bot.app.lookout import Lookout, Pulse, Watched
 from bot.app.program import SLACK_PER_SECOND, Program
 from bot.app.sending import duty_of
 from bot.desk.shop import Shop
 from bot.errors import FollowUpError
+from bot.ports.board import Answers
 from bot.ports.channels import Channel, Clock
 from bot.settings import Settings
 
@@ -68,11 +70,13 @@ async def open_service(
     flow_files: FlowFiles | None = None,
     slack_per_second: float = SLACK_PER_SECOND,
     look_every: timedelta | None = LOOK_EVERY,
+    why: Why | None = None,
 ) -> AsyncIterator[Service]:
     """Open everything that `aftersale run` needs: adapters, doors and loops; closing finishes what is in flight.
 
     A channel that cannot be reached keeps nothing else waiting: it is tried until it answers. `look_every` is how often
-    it looks whether the operator must be told of something; None: only when asked.
+    it looks whether the operator must be told of something; None: only when asked. `why` answers that question for
+    whoever asks it in Slack.
 
     Raises:
         ConfigurationError: something that only the operator can mend.
@@ -86,7 +90,7 @@ async def open_service(
         database.run_now(partial(base.flows.take_up, now=house.clock.now()))
         token = _secret(settings.telegram_bot_token)
         bot = await stack.enter_async_context(connect(token, settings.telegram_api_base))
-        poster = await stack.enter_async_context(_poster(settings))
+        poster = await stack.enter_async_context(_poster(settings, bot))
         channels: dict[str, Channel] = {
             "telegram": TelegramMessenger(bot, is_paid=house.shop.messages_per_second > FREE_PER_SECOND),
             "slack": poster,
@@ -97,7 +101,7 @@ async def open_service(
         registry = registry_of(lookout.seen)
         pulse = Pulse(Counted(registry), house.clock)
         program = Program(house, database, channels, words, base.flows, slack_per_second, watch=pulse)
-        slack = _slack_app(settings, program)
+        slack = _slack_app(settings, program, DeskAnswers(program, lookout.problems, why))
         watched = lookout.watched
         for channel in channels:
             watched[f"{channel.capitalize()} sending"] = partial(pulse.why, channel)
@@ -140,36 +144,24 @@ async def _stopped(program: Program, running: asyncio.Task[None]) -> None:
 
 
 @asynccontextmanager
-async def _poster(settings: Settings) -> AsyncIterator[SlackPoster]:
-    poster = SlackPoster(_secret(settings.slack_bot_token), settings.slack_api_base)
+async def _poster(settings: Settings, bot: Bot) -> AsyncIterator[SlackPoster]:
+    token, fetch = _secret(settings.slack_bot_token), partial(fetch_file, bot)
+    poster = SlackPoster(token, settings.slack_api_base, fetch=fetch)
     try:
         yield poster
     finally:
         await poster.close()
 
 
-def _slack_app(settings: Settings, program: Program) -> AsyncApp:
-    house, shop = program.house, program.house.shop
-
-    async def facts(case_id: str) -> CaseFacts | None:
-        found = await program.database.run(lambda uow: cases.customer_of(uow, house, case_id))
-        return CaseFacts(*found) if found else None
-
-    async def compose(case_id: str, name: str, text: str) -> str:
-        return await program.database.run(lambda uow: cases.compose(uow, house, case_id, name, text))
-
+def _slack_app(settings: Settings, program: Program, answers: Answers) -> AsyncApp:
     return build_app(
         token=_secret(settings.slack_bot_token),
         api_base=settings.slack_api_base,
         signing_secret=_secret(settings.slack_signing_secret),
         commit=program.commit_all,
-        clock=house.clock,
-        shop_name=shop.name,
-        remedies={key: shop.remedy_label(key, "en") for key in shop.remedies},
-        causes={key: shop.cause_label(key, "en") for key in shop.causes},
-        teams={name: name for name in shop.teams},
-        case_lookup=facts,
-        compose=compose,
+        clock=program.house.clock,
+        shop=program.house.shop,
+        answers=answers,
     )
 
 

@@ -200,6 +200,7 @@ class Examination:
                 api_base=settings.slack_api_base,
                 app_token=app_token.get_secret_value() if app_token else None,
                 channels=_channels(self._shop) if self._shop else {},
+                people=_people(self._shop) if self._shop else {},
             )
         )
 
@@ -259,3 +260,12 @@ def _channels(shop: Shop) -> dict[str, str]:
     whose.setdefault(shop.fallback_channel, []).append("cases that no team answers for")
     whose.setdefault(shop.alarm_channel, []).append("alarms of the program itself")
     return {channel: ", ".join(names) for channel, names in whose.items()}
+
+
+def _people(shop: Shop) -> dict[str, str]:
+    """Give those whom the shop names, each with all that they are."""
+    known: dict[str, list[str]] = {shop.cx_owner: ["CX owner"]} if shop.cx_owner else {}
+    for team in shop.teams.values():
+        for user in dict.fromkeys([*([team.lead] if team.lead else []), *team.members]):
+            known.setdefault(user, []).append(f"{'lead' if user == team.lead else 'member'} of team {team.name}")
+    return {user: ", ".join(words) for user, words in known.items()}

@@ -13,6 +13,7 @@ from bot.app.interpreter import loop_factory, settle_memory
 from bot.app.service import open_service
 from bot.cli.faults import unexpected
 from bot.cli.opening import make_new_database
+from bot.cli.story import why_lines
 from bot.cli.terminal import remark, say
 from bot.errors import FollowUpError
 from bot.settings import Settings
@@ -51,7 +52,7 @@ async def _serve(settings: Settings) -> None:
     for each in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError):  # Windows: Ctrl+C then arrives as KeyboardInterrupt
             loop.add_signal_handler(each, asked_to_stop.set)
-    async with open_service(settings) as service:
+    async with open_service(settings, why=why_lines) as service:
         settle_memory()
         shop = service.program.house.shop.name
         for problem in service.unpublished:

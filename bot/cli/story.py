@@ -116,6 +116,21 @@ def show_why(sale_id: str, *, as_json: bool) -> None:
     show(table)
 
 
+def why_lines(uow: UnitOfWork, house: House, sale_id: str, now: datetime) -> list[str]:
+    """Say the same in lines, for whoever asks elsewhere than here.
+
+    Raises:
+        NotFound: there is no such sale.
+    """
+    at = clock(house.shop.time_zone)
+    return [
+        f"{each.what} – {each.state}: {each.reason}"
+        + (f" “{each.text}”" if each.text else "")
+        + (f" (next: {at(each.next_at)})" if each.next_at else "")
+        for each in gather(uow, house, sale_id, now).why
+    ]
+
+
 # Gathering --------------------------------------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from typing import Literal, assert_never
 from bot.desk.routing import Route
 from bot.desk.shop import RemedyKind, Shop
 from bot.desk.states import (
+    SAID_ON_CARD,
     Attachment,
     CallNeeded,
     Case,
@@ -115,8 +116,10 @@ def open_case(  # noqa: PLR0913  # a case is made of all of this
         promise_id=promise_id,
         media=media,
     )
-    shown = (Thread("The customer sent this with it:", media=media),) if media else ()
-    return case, (ShowCard(), *shown, *_ladder(case, shop, now))
+    is_cut = len(said.encode("utf-16-le", "surrogatepass")) // 2 > SAID_ON_CARD
+    shown = (Thread(f"In full: {_quoted(said)}"),) if is_cut else ()
+    sent = (Thread("The customer sent this with it:", media=media),) if media else ()
+    return case, (ShowCard(), *shown, *sent, *_ladder(case, shop, now))
 
 
 def decide(  # noqa: PLR0911, PLR0912, C901  # an arm for each event

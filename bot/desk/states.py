@@ -18,6 +18,10 @@ UNSETTLED: tuple[CaseStatus, ...] = ("open", "claimed", "call", "remedied")
 """The states of a case that is still to be put right, or to be asked about."""
 
 
+SAID_ON_CARD = 700
+"""How much of the customer's words a card shows, in UTF-16 units; of more the whole stands in its thread."""
+
+
 @dataclass(frozen=True, slots=True)
 class Remedy:
     """What was done about it.

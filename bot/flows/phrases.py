@@ -32,7 +32,7 @@ PHRASES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "not_linked": {},
     "ack_passed_on": {},
     "ack_noted": {},
-    "staff_reply": {**_TEXT, "staff": ("name",)},
+    "staff_reply": {**_TEXT, "staff": ("name", "answers_within")},
     "reply_by": {},
     "repeated": {},
     "button_old": {},

@@ -25,6 +25,7 @@ from bot.adapters.sandbox.telegram import Customer, SandboxTelegram
 from bot.adapters.shop_file import default_shop
 from bot.app.program import Program
 from bot.app.service import Service, open_service
+from bot.cli.story import why_lines
 from bot.desk.shop import Shop
 from bot.desk.states import Case
 from bot.ports.records import Incoming, Moment, Outgoing, Sale
@@ -140,6 +141,7 @@ class Stage:
                 shop=self.the_shop,
                 flow_files=self.flow_files,
                 slack_per_second=FAST,
+                why=why_lines,
                 look_every=None,  # a test that wants it looks by itself: the clock stands still meanwhile
             )
         )

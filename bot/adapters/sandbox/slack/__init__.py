@@ -6,12 +6,14 @@
 
 from bot.adapters.sandbox.slack.delivery import MissedAck, Timing
 from bot.adapters.sandbox.slack.forms import CannotDo
+from bot.adapters.sandbox.slack.markup import STYLE, html, view_html
 from bot.adapters.sandbox.slack.members import Member, Submitted
 from bot.adapters.sandbox.slack.rendering import render_blocks, render_view
 from bot.adapters.sandbox.slack.server import Call, SandboxSlack
 from bot.adapters.sandbox.slack.workspace import Ack, Channel, Message, Person
 
 __all__ = [
+    "STYLE",
     "Ack",
     "Call",
     "CannotDo",
@@ -23,6 +25,8 @@ __all__ = [
     "SandboxSlack",
     "Submitted",
     "Timing",
+    "html",
     "render_blocks",
     "render_view",
+    "view_html",
 ]
