@@ -20,6 +20,7 @@ from storage.passes import PassStatements
 from storage.sales import SaleStatements
 from storage.sending import SendingStatements
 from storage.statements import NOTIFY
+from storage.versions import VersionStatements
 
 T = TypeVar("T")
 
@@ -30,7 +31,13 @@ _TRY_AGAIN_SQLSTATES = frozenset({"40001", "40P01"})
 
 
 class SqlUnitOfWork(
-    SaleStatements, ConversationStatements, MomentStatements, SendingStatements, InboxStatements, PassStatements
+    SaleStatements,
+    ConversationStatements,
+    VersionStatements,
+    MomentStatements,
+    SendingStatements,
+    InboxStatements,
+    PassStatements,
 ):
     """Implements `bot.ports.store.UnitOfWork`: one of its parts for each kind of thing."""
 

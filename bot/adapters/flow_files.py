@@ -4,8 +4,8 @@ What lives here: reading, and keeping the last good version of each flow in use 
 flow is, and what is wrong with one, is the core's (`bot.flows`).
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
@@ -14,8 +14,8 @@ from typing import Protocol
 from bot.errors import ConfigurationError, FlowError
 from bot.flows.check import check_flow
 from bot.flows.model import Flow, Texts
-from bot.flows.parse import read_flow
-from bot.flows.phrases import read_phrases
+from bot.flows.parse import read_flow, version_of
+from bot.flows.phrases import read_phrases, spoken_by
 
 AFTER_REMEDY_FILE = "after_remedy.yaml"
 PHRASES_FILE = "phrases.yaml"
@@ -57,6 +57,12 @@ class FlowFiles:
         self._stand_ins: dict[str, Flow] = {}
         self._stamps: Mapping[str, object] = {}
         self._shipped_phrases: Mapping[str, Texts] = {}
+        self._as_read: Mapping[str, Flow] = {}
+        self._shipped_question: Mapping[str, Flow] = {}
+        self.asking_after_a_remedy: Mapping[str, Flow] = MappingProxyType({})
+        """The shipped flow that stands in where no other begins on a remedy."""
+        self.names: Mapping[str, str] = MappingProxyType({})
+        """The file of each flow that has one here."""
         self.flows: Mapping[str, Flow] = MappingProxyType({})
         self.phrases: Mapping[str, Texts] = MappingProxyType({})
         self.errors: list[FlowError] = []
@@ -65,6 +71,39 @@ class FlowFiles:
         """Let versions that were good before the last start serve for files that cannot be read now."""
         self._stand_ins = dict(flows)
         self._read()
+
+    def text_of(self, name: str) -> str | None:
+        """Give what stands in the file of a flow at this moment; None where it has none, or it cannot be read."""
+        if self._folder is None:
+            return None
+        return _text_of(self._file_of(self._folder, name))[0]
+
+    def _file_of(self, folder: Path, name: str) -> Path:
+        """Give the file of a flow; of one that has none, or none that can be read, the one that it would have."""
+        return folder / self.names.get(name, f"{name}.yaml")
+
+    def write(self, name: str, text: str) -> Path | None:
+        """Let the file of a flow say `text`, whole or not at all; a flow without one gets one. Gives the file.
+
+        None: the flows in use are the shipped ones, which are nobody's to write.
+
+        Raises:
+            ConfigurationError: it cannot be written.
+        """
+        if self._folder is None:
+            return None
+        file = self._file_of(self._folder, name).resolve()
+        beside = file.with_name(f".{file.name}.new")
+        try:
+            beside.write_bytes(text.encode("utf-8"))
+            if file.exists():
+                beside.chmod(file.stat().st_mode)
+            beside.replace(file)
+        except OSError as error:
+            beside.unlink(missing_ok=True)
+            problem = f"the file cannot be written: {error.strerror or error}"
+            raise ConfigurationError(str(file), problem, "look at the permissions of file and folder") from error
+        return file
 
     def load(self) -> None:
         """Read everything. What is wrong with a file stands in `errors`; the other files serve nevertheless.
@@ -111,6 +150,7 @@ class FlowFiles:
             self._shipped_phrases, wrong = read_phrases(own.read_text("utf-8"), own.name)
             if wrong:
                 raise wrong[0]
+            self._shipped_question = dict(_asking_after_a_remedy(shipped))
         sources: list[_Readable] = list(shipped)
         if self._folder is not None:
             self._stamps = _stamps(self._folder)
@@ -127,11 +167,15 @@ class FlowFiles:
                 seen[source.name] = self._look_at(source)
                 errors += seen[source.name].errors
         self._seen = seen
-        flows, doubles = self._by_name(seen)
+        found, doubles = self._by_name(seen)
+        self._as_read = {name: flow for name, (_, flow) in found.items()}
+        self.names = MappingProxyType({name: file for name, (file, _) in found.items()})
+        flows = {name: _speaking(flow, phrases) for name, flow in self._as_read.items()}
         if errors:
             flows = {**self._stand_ins, **flows}
+        self.asking_after_a_remedy = {name: _speaking(flow, phrases) for name, flow in self._shipped_question.items()}
         if not any(trigger.on == "remedy.done" for flow in flows.values() for trigger in flow.triggers):
-            flows = {**_asking_after_a_remedy(shipped), **flows}
+            flows = {**self.asking_after_a_remedy, **flows}
         self.flows, self.phrases = MappingProxyType(flows), MappingProxyType(phrases)
         self.errors = [*errors, *doubles]
 
@@ -144,7 +188,7 @@ class FlowFiles:
         flow, errors = _read_one(source)
         return _Seen(stamp, flow or last_good, tuple(errors))
 
-    def _by_name(self, seen: Mapping[str, _Seen]) -> tuple[dict[str, Flow], list[FlowError]]:
+    def _by_name(self, seen: Mapping[str, _Seen]) -> tuple[dict[str, tuple[str, Flow]], list[FlowError]]:
         """Give each name to one file. Whichever had the name before keeps it; a newcomer is the error."""
         found: dict[str, tuple[str, Flow]] = {}
         errors = []
@@ -159,10 +203,10 @@ class FlowFiles:
                 errors.append(FlowError(reason, file=file, hint="give one of them another name"))
             else:
                 found[flow.name] = (file, flow)
-        return {name: flow for name, (_, flow) in sorted(found.items())}, errors
+        return dict(sorted(found.items())), errors
 
     def _is_in_use(self, flow: Flow | None) -> bool:
-        return flow is not None and self.flows.get(flow.name) is flow
+        return flow is not None and self._as_read.get(flow.name) is flow
 
     def _phrases_of(self, source: _Readable) -> tuple[Mapping[str, Texts], list[FlowError]]:
         if self._folder is None:
@@ -176,13 +220,18 @@ class FlowFiles:
         return {**kept, **own}, errors
 
 
-def _asking_after_a_remedy(shipped: Iterable[_Readable]) -> dict[str, Flow]:
+def _speaking(flow: Flow, phrases: Mapping[str, Texts]) -> Flow:
+    """Give a flow with the bot's sentences that it speaks with: they are part of what the customer sees of it."""
+    told = replace(flow, phrases=spoken_by(flow, phrases))
+    return replace(told, version=version_of(told))
+
+
+def _asking_after_a_remedy(shipped: Iterable[_Readable]) -> Iterator[tuple[str, Flow]]:
     """Give the shipped flow that asks again after a remedy: without one, no case could ever end (rule 6)."""
     for source in shipped:
-        if source.name == AFTER_REMEDY_FILE:
-            flow, _ = _read_one(source)
-            return {flow.name: flow} if flow else {}
-    return {}
+        flow = _read_one(source)[0] if source.name == AFTER_REMEDY_FILE else None
+        if flow is not None:
+            yield flow.name, flow
 
 
 def _is_ours(one: _Readable) -> bool:

@@ -3,20 +3,18 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 
 import structlog
 
 from bot.adapters.clock import SystemClock
 from bot.adapters.flow_files import FlowFiles
 from bot.adapters.shop_file import read_shop_file
+from bot.app.published import PublishedFlows
 from bot.desk.shop import Shop
 from bot.errors import ConfigurationError
-from bot.flows.parse import read_flow
 from bot.messages import House
 from bot.overdue import BACKUP_TAKEN_AT
 from bot.ports.channels import Clock
-from bot.ports.store import UnitOfWork
 from bot.settings import Settings
 from storage.database import SqlDatabase, open_database
 
@@ -32,6 +30,7 @@ class Base:
 
     house: House
     database: SqlDatabase
+    flows: PublishedFlows
     flow_files: FlowFiles
 
 
@@ -44,32 +43,19 @@ def open_base(
     Raises:
         ConfigurationError, FlowError: a setting, shop.yaml or the database cannot be used; the text says what to do.
     """
-    flows = flow_files or FlowFiles(settings.flows_dir)
+    files = flow_files or FlowFiles(settings.flows_dir)
     if flow_files is None:
-        flows.load()
+        files.load()
+    flows = PublishedFlows(files)
     house = House(shop or read_shop_file(settings.shop_file), flows, clock or SystemClock())
     database = open_database(settings.database_url)
     try:
         demand_current(database)
         house.bot_username = database.run_now(lambda uow: uow.note(USERNAME)) or ""
-        keep_flows(flows, database, house.clock.now())
-        yield Base(house, database, flows)
+        database.run_now(flows.look)
+        yield Base(house, database, flows, files)
     finally:
         database.close()
-
-
-def keep_flows(flows: FlowFiles, database: SqlDatabase, now: datetime) -> None:
-    """Keep the flows in use for ever, and let the newest kept ones serve for files that cannot be read."""
-    if flows.errors:
-        kept = database.run_now(lambda uow: uow.latest_flows())
-        read = (read_flow(source, name)[0] for name, source in kept.items())
-        flows.stand_in({flow.name: flow for flow in read if flow is not None})
-
-    def keep(uow: UnitOfWork) -> None:
-        for flow in flows.flows.values():
-            uow.put_flow(flow.name, flow.version, flow.source, now)
-
-    database.run_now(keep)
 
 
 def demand_current(database: SqlDatabase) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 import structlog
 
 from bot import inbox, overdue
-from bot.adapters.flow_files import FlowFiles
 from bot.adapters.scheduler import Ticker
+from bot.app.published import PublishedFlows
 from bot.app.sending import SendingDuties
 from bot.dispatch import Dispatcher, Limits
 from bot.messages import House
@@ -78,16 +78,16 @@ class Program:
         database: SqlDatabase,
         channels: Mapping[str, Channel],
         translators: inbox.Translators,
-        flow_files: FlowFiles | None = None,
+        flows: PublishedFlows | None = None,
         slack_per_second: float = SLACK_PER_SECOND,
         watch: Watch | None = None,
     ) -> None:
         """Put it together; nothing moves before `run` or one of the single steps.
 
-        `flow_files` are watched, if given; `watch` is told what happens.
+        `flows` are kept up to date, if given; `watch` is told what happens.
         """
         self._watch = watch or Nobody()
-        self.house, self.database, self._translators, self._flow_files = house, database, translators, flow_files
+        self.house, self.database, self._translators, self._flows = house, database, translators, flows
         self._arriving: deque[_Arrival] = deque()
         self._committing: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
@@ -185,10 +185,23 @@ class Program:
             _log.exception("moments_failed")
             return await self._fire_one_by_one(work, error)
 
-    def reload(self) -> None:
-        """Take changed flow files into use; one that is no longer valid leaves its last good version in place."""
-        for error in self._flow_files.reload_if_changed() if self._flow_files else ():
+    async def reload(self) -> None:
+        """Take into use what was published, and changed files of flows that nobody published by hand.
+
+        A file that is no longer valid leaves its last good version in place.
+        """
+        if self._flows is None:
+            return
+        for error in self._flows.reload_if_changed():
             _log.warning("flow_refused", problem=str(error))
+        if self._flows.has_changed_files:
+            taken_up = await self.database.run(partial(self._flows.take_up, now=self.house.clock.now()))
+            for each in taken_up:
+                _log.info("flow_taken_up", flow=each.flow, number=each.number)
+            for problem in self._flows.unpublished():
+                _log.warning("flow_not_published", problem=problem)
+        else:
+            await self.database.run(self._flows.look)
 
     def wake(self) -> None:
         """Look now whether something is due (the clock was moved, another process wrote)."""
@@ -204,7 +217,7 @@ class Program:
             if await self.fire_moments() < BATCH:
                 break
         await self.dispatcher.recover()
-        self.reload()
+        await self.reload()
         self.wake()
 
     def is_resting(self, uow: UnitOfWork) -> bool:

@@ -30,10 +30,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 sale = typer.Typer(help="Take in what happened to a sale, and read its story.", no_args_is_help=True)
-flows = typer.Typer(help="Check, test, play and draw what the bot says and when.", no_args_is_help=True)
+flows = typer.Typer(help="Check, try, publish and take back what the bot says and when.", no_args_is_help=True)
 outbox = typer.Typer(help="See what waits to be sent, or could not be; try again.", no_args_is_help=True)
 inbox = typer.Typer(help="See what came in and could not be handled; try again.", no_args_is_help=True)
+route = typer.Typer(help="See whose an unhappy reply is, and why.", no_args_is_help=True)
 app.add_typer(sale, name="sale", rich_help_panel=_SALES)
+app.add_typer(route, name="route", rich_help_panel=_LOOK)
 app.add_typer(flows, name="flows", rich_help_panel=_FLOWS)
 app.add_typer(outbox, name="outbox", rich_help_panel=_FLOWS)
 app.add_typer(inbox, name="inbox", rich_help_panel=_FLOWS)
@@ -248,6 +250,63 @@ def report(*, json: _Json = False) -> None:
     show_report(as_json=json)
 
 
+@route.command("explain")
+def route_explain(
+    sale: Annotated[
+        str | None, typer.Argument(metavar="[SALE]", help="The order's id; left out: no sale at all.")
+    ] = None,
+    *,
+    touchpoint: Annotated[str | None, typer.Option("--touchpoint", help="As if the reply named this one.")] = None,
+    factor: Annotated[
+        str | None, typer.Option("--factor", help="As if this were the worst: promise, service …")
+    ] = None,
+    tag: Annotated[list[str] | None, typer.Option("--tag", help="As if this had been bought.")] = None,
+    shop: Annotated[str | None, typer.Option("--shop", help="As if this shop had sold it.")] = None,
+    promise: Annotated[
+        str | None, typer.Option("--promise", help="As if this promise of the sale were broken.")
+    ] = None,
+    json: _Json = False,
+) -> None:
+    """Tell which team an unhappy reply goes to, by which rule of shop.yaml, and why not by each of the others."""
+    from bot.cli.routes import Asked, explain_route
+
+    explain_route(sale, Asked(touchpoint, factor, tuple(tag or ()), shop, promise), as_json=json)
+
+
+# Hold it --------------------------------------------------------------------------------------------------------
+
+_All = Annotated[bool, typer.Option("--all", help="Everything.")]
+_OneFlow = Annotated[str | None, typer.Option("--flow", metavar="NAME", help="What this flow says.")]
+_OneSale = Annotated[str | None, typer.Option("--sale", metavar="ID", help="What is said about this order.")]
+_OneImport = Annotated[str | None, typer.Option("--import", metavar="NAME", help="What a large import began.")]
+
+
+@app.command(rich_help_panel=_WORK)
+def pause(
+    *,
+    everything: _All = False,
+    flow: _OneFlow = None,
+    sale: _OneSale = None,
+    batch: _OneImport = None,
+    reason: Annotated[str, typer.Option(help="Why; it stands at each message that waits.")] = "",
+    until: Annotated[
+        str | None, typer.Option(metavar="TIME", help="When it ends by itself: 2d, or 2026-12-27T08:00.")
+    ] = None,
+) -> None:
+    """Hold questions, reminders and notices. Nothing is lost; answers, staff's replies, cases and /stop go on."""
+    from bot.cli.pausing import hold
+
+    hold((("all", "" if everything else None), ("flow", flow), ("sale", sale), ("import", batch)), reason, until)
+
+
+@app.command(rich_help_panel=_WORK)
+def resume(*, everything: _All = False, flow: _OneFlow = None, sale: _OneSale = None, batch: _OneImport = None) -> None:
+    """End a pause: what waited goes out one after the other. Without an option: what is paused."""
+    from bot.cli.pausing import let_go
+
+    let_go((("all", "" if everything else None), ("flow", flow), ("sale", sale), ("import", batch)))
+
+
 # Flows and queues --------------------------------------------------------------------------------------------------
 
 
@@ -401,3 +460,90 @@ def flows_graph(
     if svg is not None and mermaid:
         raise typer.BadParameter("give --svg or --mermaid, not both")
     draw_flow(name, folder, svg, language)
+
+
+# Versions of flows --------------------------------------------------------------------------------------------------
+
+_Note = Annotated[str, typer.Option(metavar="WORDS", help="Why: stands in the history.")]
+_By = Annotated[str | None, typer.Option(metavar="NAME", help="Who publishes; else the name of your account.")]
+
+
+@flows.command("list")
+def flows_list(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[FLOW]", help="Its whole history; else what runs of each.")
+    ] = None,
+    *,
+    json: _Json = False,
+) -> None:
+    """Tell which version of each flow runs, since when, by whom and why, and how many conversations are on it."""
+    from bot.cli.flow_versions import list_flows
+
+    list_flows(name, as_json=json)
+
+
+@flows.command("diff")
+def flows_diff(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[FLOW]…", help="Flows by name; else all.")] = None,
+    *,
+    start: Annotated[str | None, typer.Option("--from", metavar="VERSION", help="v2 …; else what runs.")] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="VERSION", help="v3 …, or file (as a rule).")] = None,
+) -> None:
+    """Show what differs between what runs and the files, or between two versions: steps, times, words by language."""
+    from bot.cli.flow_versions import show_differences
+
+    show_differences(names or [], start, end)
+
+
+@flows.command("publish")
+def flows_publish(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[FLOW]…", help="Flows by name; else all.")] = None,
+    *,
+    note: _Note = "",
+    by: _By = None,
+    moves: Annotated[bool, typer.Option("--move", help="Also move those conversations that can go on in it.")] = False,
+    yes: _Yes = False,
+) -> None:
+    """Let what the files say run for new conversations. Refused while check or tests fail; shows the difference first.
+
+    Who has begun stays on their version. From then on, an edit of the flow's file waits until it is published, too.
+
+    A flow whose file is gone goes out of use, if you name it.
+    """
+    from bot.cli.flow_publish import publish_flows
+
+    raise typer.Exit(publish_flows(names or [], note=note, by=by, moves=moves, yes=yes))
+
+
+@flows.command("restore")
+def flows_restore(
+    name: Annotated[str, typer.Argument(metavar="FLOW", help="The flow, by name.")],
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="v2 …, as flows list FLOW shows them.")],
+    *,
+    note: _Note = "",
+    by: _By = None,
+    discard_edits: Annotated[
+        bool, typer.Option("--discard-edits", help="Write over edits of the file that no version keeps.")
+    ] = False,
+    yes: _Yes = False,
+) -> None:
+    """Take an old version back: it runs again under a new number, and the file says it again. History stays."""
+    from bot.cli.flow_publish import restore_flow
+
+    raise typer.Exit(restore_flow(name, version, note=note, by=by, discard_edits=discard_edits, yes=yes))
+
+
+@flows.command("move")
+def flows_move(
+    name: Annotated[str, typer.Argument(metavar="FLOW", help="The flow, by name.")],
+    *,
+    start: Annotated[str, typer.Option("--from", metavar="VERSION", help="What they are on: v3 …")],
+    end: Annotated[str | None, typer.Option("--to", metavar="VERSION", help="v4 …; else what runs.")] = None,
+    sale: Annotated[str | None, typer.Option(metavar="SALE", help="Only those of this order.")] = None,
+    by: _By = None,
+    yes: _Yes = False,
+) -> None:
+    """Let conversations go on in another version: those whose open step is there. Shows the difference first."""
+    from bot.cli.flow_move import move_conversations
+
+    raise typer.Exit(move_conversations(name, start, end, sale, by=by, yes=yes))

@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 
 from rich.text import Text
 
-from bot.cli.flow_opening import Opened, open_flows
+from bot.app.drafts import Drafts
+from bot.cli.flow_opening import open_flows
 from bot.cli.terminal import say, stdout
 from bot.durations import Duration
 from bot.errors import ConfigurationError, FollowUpError, InputRefused
@@ -91,7 +92,7 @@ def play_flow(name: str, folder: Path | None, wish: Wish) -> int:
     return 0
 
 
-def _given(wish: Wish, opened: Opened) -> Given:
+def _given(wish: Wish, opened: Drafts) -> Given:
     customer: dict[str, Any] = {"id": "c-7", "name": wish.name, "locale": wish.locale, "country": wish.country}
     if wish.zone:
         customer["time_zone"] = wish.zone
@@ -275,7 +276,7 @@ def _lines(table: _Table) -> Iterator[str]:
             yield line.strip()
 
 
-def _write(path: Path, flow: Flow, simulation: Simulation, opened: Opened) -> None:
+def _write(path: Path, flow: Flow, simulation: Simulation, opened: Drafts) -> None:
     """Write what was played as a test, into a new file or behind the tests of one; only what can be read back.
 
     Raises:

@@ -7,7 +7,8 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from bot.cli.flow_opening import Opened, open_flows
+from bot.app.drafts import Drafts
+from bot.cli.flow_opening import open_flows
 from bot.cli.terminal import counted, say, show, stdout
 from bot.errors import FlowError
 from bot.trials.coverage import Coverage, coverage
@@ -44,7 +45,7 @@ def test_flows(names: Sequence[str], folder: Path | None) -> int:
     return 1 if failed or errors or opened.flow_files.errors else 0
 
 
-def _read(opened: Opened, wanted: set[str], *, is_all: bool) -> tuple[list[Trial], list[FlowError]]:
+def _read(opened: Drafts, wanted: set[str], *, is_all: bool) -> tuple[list[Trial], list[FlowError]]:
     known = Known(opened.shop, opened.flow_files.flows, opened.flow_files.phrases)
     trials: list[Trial] = []
     errors: list[FlowError] = []
@@ -56,7 +57,7 @@ def _read(opened: Opened, wanted: set[str], *, is_all: bool) -> tuple[list[Trial
     return trials, errors
 
 
-def _show_flow(opened: Opened, name: str, results: Sequence[Result]) -> None:
+def _show_flow(opened: Drafts, name: str, results: Sequence[Result]) -> None:
     if not results:
         say(f"{name}: no tests yet → play one: aftersale flows play {name} --record {name}.tests.yaml", "yellow")
         return

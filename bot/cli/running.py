@@ -13,7 +13,7 @@ from bot.app.interpreter import loop_factory, settle_memory
 from bot.app.service import open_service
 from bot.cli.faults import unexpected
 from bot.cli.opening import make_new_database
-from bot.cli.terminal import say
+from bot.cli.terminal import remark, say
 from bot.errors import FollowUpError
 from bot.pages.console import open_console
 from bot.settings import Settings
@@ -55,6 +55,8 @@ async def _serve(settings: Settings) -> None:
     async with open_service(settings, pages=open_console) as service:
         settle_memory()
         shop = service.program.house.shop.name
+        for problem in service.unpublished:
+            remark(f"! {problem}", "yellow")
         say(f"aftersale {__version__} runs for {shop} at {service.address} ({_ways(settings)}). Ctrl+C stops it.")
         sys.stdout.flush()
         await asked_to_stop.wait()

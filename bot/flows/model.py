@@ -265,7 +265,8 @@ class Flow:
     `version` is a hash over all that the customer can see; `source` is the YAML text it was read from. `expires` counts
     from the event that started it; `once` is true where a sale has this conversation at most once, false where each
     event of its triggers begins one of its own. `change_answer`: how long an answer can be changed (zero: never), and
-    so how long the card of a case that it opened waits; None: as long as the shop says.
+    so how long the card of a case that it opened waits; None: as long as the shop says. `phrases` are the bot's own
+    sentences that the flow speaks with (`bot.flows.phrases.spoken_by`); none of a version that an older program kept.
     """
 
     name: str
@@ -277,3 +278,4 @@ class Flow:
     source: str = ""
     once: bool = True
     change_answer: Duration | None = None
+    phrases: Mapping[str, Texts] | None = None

@@ -13,6 +13,7 @@ from typing import Any
 
 from bot.durations import Duration
 from bot.errors import FlowError
+from bot.flows.formats import FORMAT, lift
 from bot.flows.forms import FORMS, ITEM_FIELDS, SALE_EVENTS, START_EVENTS, UNLESS_EVENTS
 from bot.flows.model import END, Flow, Purpose, Step, Trigger
 from bot.flows.parse_steps import StepReader
@@ -38,26 +39,27 @@ _FIRST = {
 flow keeps its version when the language grows."""
 
 
-def parse_flow(text: str, *, file: str) -> Flow:
+def parse_flow(text: str, *, file: str, written_in: int = FORMAT) -> Flow:
     """Read one flow.
 
     Args:
         text: the YAML text.
         file: its name, for the messages.
+        written_in: the form of the language that the text is written in (`bot.flows.formats`).
 
     Raises:
         FlowError: the first thing that is wrong with it. Never anything else, whatever the text.
     """
-    flow, errors = read_flow(text, file)
+    flow, errors = read_flow(text, file, written_in)
     if flow is None:
         raise errors[0]
     return flow
 
 
-def read_flow(text: str, file: str) -> tuple[Flow | None, list[FlowError]]:
+def read_flow(text: str, file: str, written_in: int = FORMAT) -> tuple[Flow | None, list[FlowError]]:
     """Read one flow; where it is not valid, return None and all that is wrong with it, in the order of the text."""
     try:
-        tree = read_tree(text, file=file)
+        tree = lift(read_tree(text, file=file), written_in, file=file)
     except FlowError as error:
         return None, [error]
     reader = _Reader(file)
@@ -68,7 +70,10 @@ def read_flow(text: str, file: str) -> tuple[Flow | None, list[FlowError]]:
 
 
 def version_of(flow: Flow) -> str:
-    """Return the hash of all that a flow says and does; comments, quotes and white space do not change it."""
+    """Return the hash of all that a flow says and does, the bot's sentences that it speaks with among it.
+
+    Comments, quotes and white space do not change it.
+    """
     content = _content(replace(flow, version="", source=""))
     canonical = json.dumps(content, sort_keys=False, default=_plain, ensure_ascii=False)
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -7,7 +7,7 @@ What lives here: the names that the use cases rely on. The sentences themselves 
 from collections.abc import Mapping
 
 from bot.errors import FlowError
-from bot.flows.model import Texts
+from bot.flows.model import Ask, Flow, Texts
 from bot.flows.render import faults, pick_language
 from bot.flows.yaml_tree import Mapping as Tree
 from bot.flows.yaml_tree import Node, Scalar, did_you_mean, read_tree
@@ -32,7 +32,7 @@ PHRASES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "not_linked": {},
     "ack_passed_on": {},
     "ack_noted": {},
-    "staff_reply": {**_TEXT, "staff": ("name",)},
+    "staff_reply": {**_TEXT, "staff": ("name", "answers_within")},
     "reply_by": {},
     "repeated": {},
     "button_old": {},
@@ -41,6 +41,7 @@ PHRASES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "edited_noted": {},
     "change_answer": {},
     "change_too_late": {},
+    "one_more": _TEXT,
     "language_ask": {},
     "language_set": {},
     "words_of_thanks": {},
@@ -72,6 +73,17 @@ def read_phrases(text: str, file: str) -> tuple[dict[str, Texts], list[FlowError
         if texts and not wrong:
             found[name] = texts
     return found, errors
+
+
+def spoken_by(flow: Flow, phrases: Mapping[str, Texts]) -> dict[str, Texts]:
+    """Return the sentences that conversations of `flow` say themselves: part of its version, as its texts are."""
+    asks = [step for step in flow.steps.values() if isinstance(step, Ask)]
+    spoken = {"ack_passed_on", "ack_noted"}
+    if any(ask.remind is not None and not ask.remind.texts for ask in asks):
+        spoken.add("reminder")
+    if any(ask.choices for ask in asks) and (flow.change_answer is None or not flow.change_answer.is_zero()):
+        spoken.add("change_answer")
+    return {name: texts for name, texts in sorted(phrases.items()) if name in spoken}
 
 
 def untranslated(phrases: Mapping[str, Texts], language: str) -> list[str]:

@@ -15,6 +15,7 @@ from bot.ports.records import (
     Candidate,
     Conversation,
     Customer,
+    FlowVersion,
     InboxSource,
     Incoming,
     LinkToken,
@@ -22,8 +23,10 @@ from bot.ports.records import (
     Moment,
     Outgoing,
     Pass,
+    Pause,
     Post,
     Promise,
+    Publication,
     Sale,
     Underway,
     Verdict,
@@ -88,14 +91,24 @@ class UnitOfWork(Protocol):
     def verdicts_of(self, sale_id: str) -> list[Verdict]:
         """Give the verdicts of a sale, oldest first."""
 
-    def flow_source(self, flow: str, version: str) -> str | None:
-        """Give the YAML text of a published version."""
+    # versions of flows
+    def flow_version(self, flow: str, version: str) -> FlowVersion | None:
+        """Give a version that was kept."""
 
-    def latest_flows(self) -> dict[str, str]:
-        """Give the YAML text of the newest kept version of each flow, by name."""
-
-    def put_flow(self, flow: str, version: str, source: str, now: datetime) -> None:
+    def put_flow(self, version: FlowVersion) -> None:
         """Keep a version for ever; keeping it again changes nothing."""
+
+    def publications(self, flow: str | None = None) -> list[Publication]:
+        """Give what was published, of one flow or of all, by flow and number."""
+
+    def publish(self, publication: Publication) -> bool:
+        """Add a publication; false where its number is taken, also by a transaction that commits meanwhile."""
+
+    def running_on(self, flow: str | None = None) -> dict[tuple[str, str], int]:
+        """Count the conversations that have not ended, by flow and version. Reads many rows: for people who ask."""
+
+    def unfinished_on(self, flow: str, version: str, after: str, limit: int) -> list[Conversation]:
+        """Give the next `limit` conversations on a version that have not ended, beyond the id `after`. Locks none."""
 
     # cases
     def case(self, case_id: str) -> Case | None:
@@ -108,7 +121,17 @@ class UnitOfWork(Protocol):
         """Give the cases of a sale, newest first."""
 
     def put_case(self, case: Case) -> None:
-        """Store the case."""
+        """Store the case.
+
+        Raises:
+            Forbidden: it would be confirmed at a moment at which the customer themselves said nothing (rule 1).
+        """
+
+    def cases_to_show(self, teams: Collection[str], now: datetime) -> list[Case]:
+        """Give the cases of these teams whose first card waits in the outbox, and has no other reason to wait.
+
+        The oldest due first, a thousand at most; without a lock.
+        """
 
     def post_of(self, case_id: str) -> Post | None:
         """Give the live card of a case."""
@@ -144,7 +167,29 @@ class UnitOfWork(Protocol):
         """Drop what is still planned or held of a conversation or a case."""
 
     def release_held(self, sale_id: str, now: datetime) -> None:
-        """Plan held moments of a sale anew (due now, if past), because something changed; held messages wait again."""
+        """Plan held moments of a sale anew (due now, if past), because something changed; held messages wait again.
+
+        What a pause holds is left alone: only its end frees that.
+        """
+
+    def asking_of(self, customer_id: str) -> list[Conversation]:
+        """Give those conversations of a customer, of any sale, that have a question to ask or to be answered."""
+
+    # pauses
+    def pauses(self) -> list[Pause]:
+        """Give the pauses that run, oldest first."""
+
+    def pauses_since(self, at: datetime) -> list[Pause]:
+        """Give the pauses that ran at any time since then, those that run included."""
+
+    def put_pause(self, pause: Pause) -> None:
+        """Store a pause; one without an id is new."""
+
+    def release_paused(self) -> int:
+        """Plan anew, for when they were due, the moments that a pause holds; gives how many."""
+
+    def paused_messages(self) -> list[Outgoing]:
+        """Give the messages that a pause holds, oldest first."""
 
     # outbox
     def send(self, message: Outgoing) -> None:
@@ -313,7 +358,10 @@ class Reports(Protocol):
     def sales_for_figures(self) -> list[dict[str, Any]]:
         """Give per sale: id, asked, answered, confirmed, factors (latest), unhappy touchpoints, broken promises."""
 
-    def sales(
+    def sales(self, *, text: str = "", limit: int = 50) -> list[Sale]:
+        """Find sales by order id or the customer's name."""
+
+    def sales_page(
         self, *, text: str = "", only: Only = "all", after: Place | None = None, limit: int = 50
     ) -> list[SaleLine]:
-        """Find sales by order id or the customer's name, newest first, from a place on."""
+        """Give the same as a list shows them, newest first, from a place on."""
