@@ -140,6 +140,34 @@ async def test_a_customer_can_stop_block_send_a_photo_and_staff_write_in_a_threa
         assert await violations(page) == []
 
 
+async def test_staff_have_their_home_their_command_and_the_rarer_deeds(browser: Any) -> None:
+    """App Home shows the case and its buttons act; /aftersale answers them alone; the menu of a card opens its forms."""
+    async with open_sandbox_page() as address, open_window(browser) as page:
+        await page.goto(address)
+        await press(page, "Order placed")
+        await press(page, "Scan and press Start")
+        await press(page, "Yes: delivery, and how it turns out")
+        await page.get_by_label("Message, as Freja").fill("Where is my wine? I am not happy.")
+        await page.get_by_label("Message, as Freja").press("Enter")
+        await press(page, "Claim")
+        await page.get_by_role("combobox", name="Choose").select_option(label="Put aside")
+        form = page.get_by_role("dialog")
+        await form.get_by_role("combobox").first.select_option(index=1)
+        await form.locator("input[type=datetime-local]").fill("2026-11-25T10:00")
+        await form.get_by_role("textbox", name="Anything to add?").fill("She looks at home first.")
+        await picture(page, "sandbox-snooze")
+        await form.locator("button[type=submit]").click()
+        await form.wait_for(state="detached")
+        await seen(page, re.compile("25 Nov"), ".slack .thread")
+        await page.get_by_label("Message in #wine, as Mette Juhl").fill("/aftersale why 1001")
+        await page.get_by_label("Message in #wine, as Mette Juhl").press("Enter")
+        await seen(page, "Only you can see this")
+        await press(page, "App Home")
+        await seen(page, re.compile("Freja"), ".slack-talk")
+        await picture(page, "sandbox-home")
+        assert await violations(page) == []
+
+
 async def test_it_can_be_played_with_the_keyboard_alone(browser: Any) -> None:
     """Tab, Enter and Escape do all; what is drawn anew does not throw the focus away, and a form takes it and gives it back."""
     async with open_sandbox_page() as address, open_window(browser) as page:
