@@ -19,15 +19,12 @@ from bench import fair, naive
 from bench.contender import Contender, Values, run
 from bench.figures import Measurement, Runner, alternate, ratio
 from bench.server import FIRST_CHAT, QUESTION, ServerProcess
-from bench.shop import ASKED, TAP, Looker, ask, open_shop, running_shop, tidy
+from bench.shop import ASKED, PER_SECOND, TAP, Looker, ask, open_shop, running_shop, tidy
 from bench.watching import Stopwatch, counted, window
 from bench.world import TAP_SECONDS, Builder, World
 
 VERDICTS = "SELECT coalesce(max(id), 0) FROM verdicts"
 GROUP = 100
-PER_SECOND = 30
-"""How many messages a second Telegram takes from a bot for nothing."""
-
 _PATIENCE = 60
 """Seconds in which the first must be done."""
 

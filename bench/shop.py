@@ -48,6 +48,9 @@ FAR = ASKED + timedelta(days=30)
 TAP = "a:{n:016d}:1:0"
 """What the first button of the first question to customer ``n`` says."""
 
+PER_SECOND = 30
+"""How many messages a second Telegram takes from a bot for nothing."""
+
 _PEOPLE = ("customers", "sales", "promises", "conversations", "outbox")
 _WITH_TIMERS = (*_PEOPLE, "moments")
 _LOOK_EVERY = 0.01

@@ -1,51 +1,77 @@
 """Use cases of cases: open, join, claim, reply, remedy, hand over, climb the ladder, show.
 
 What follows from what is `bot.desk.machine`'s to decide; here it is carried out: rows for the outbox, moments, the log.
+How a case looks is `bot.cards`'.
 """
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from babel.dates import format_datetime
-
+from bot.cards import has_left, present
 from bot.desk import machine
-from bot.desk.routing import Route, route
+from bot.desk.permission import Person, refusal
+from bot.desk.routing import Clues, Route, route
 from bot.desk.shop import FALLBACK
 from bot.desk.states import (
+    UNSETTLED,
+    Attachment,
+    CallNeeded,
     Case,
     CaseEffect,
     CaseEvent,
     CaseIgnored,
     Claimed,
     CustomerConfirmed,
+    CustomerDeleted,
+    CustomerEdited,
     CustomerSaid,
     CustomerSilent,
     DueWarning,
     HandedOver,
     MoveCard,
+    Noted,
     PlanLadder,
     PlanReask,
+    PlanTask,
+    PlanWake,
     RemedyDone,
     Replied,
     ReplyToCustomer,
     ShowCard,
+    ShowTask,
+    Snoozed,
+    SnoozeOver,
     StopLadder,
+    TaskDone,
+    TaskDue,
+    TaskOpened,
     Thread,
     UnhappyAgain,
     Whisper,
 )
+from bot.desk.working_time import said_length
 from bot.errors import NotFound
 from bot.flows.effects import OpenCase
 from bot.flows.events import Media
-from bot.messages import House, context_for, languages_for, note_down, phrase, remedy_label, tell_desk, write_to
-from bot.ports.channels import Card
-from bot.ports.inbound import CaseClaimed, CaseHandedOver, CaseRemedied, CaseReplied
+from bot.messages import EDITED, House, context_for, languages_for, note_down, phrase, tell_desk, write_to
+from bot.ports.inbound import (
+    CaseCallNeeded,
+    CaseClaimed,
+    CaseHandedOver,
+    CaseNoted,
+    CaseRemedied,
+    CaseReplied,
+    CaseSnoozed,
+    PersonLeft,
+    StaffAction,
+    TaskAsked,
+    TaskFinished,
+)
 from bot.ports.records import Conversation, Customer, Moment, Promise, Sale
 from bot.ports.store import UnitOfWork
-from bot.sales import plan_starts
+from bot.sales import plan_starts, release
 
 
 def open_of(uow: UnitOfWork, sale_id: str) -> Case | None:
@@ -64,7 +90,7 @@ def at_work(case: Case | None) -> bool:
 
 def unsettled(case: Case | None) -> bool:
     """Tell whether it is still to be put right, or to be asked about: meanwhile nothing else begins to ask."""
-    return at_work(case) or (case is not None and case.status == "remedied")
+    return case is not None and case.status in UNSETTLED
 
 
 def open_or_join(
@@ -88,20 +114,15 @@ def open_or_join(
         remark(uow, house, existing, f"🔎 {said}", now)
         return existing
     if existing is not None:
-        event: CaseEvent = CustomerSaid(said)
+        event: CaseEvent = CustomerSaid(said, _attached(effect.media))
         if effect.reason == "unhappy" or existing.status == "confirmed":
-            event = UnhappyAgain(said, factor, effect.touchpoint)
+            event = UnhappyAgain(said, factor, effect.touchpoint, _attached(effect.media))
         return happen(uow, house, existing, event, now)
     promises = uow.promises_of(sale.id)
     named = next((each for each in promises if each.id == effect.promise), None)
     promise = named or _promise(promises, factor, effect.touchpoint, now)
-    made_at = promise.touchpoint if promise and (factor == "promise" or named) else None
     where = _team_of_the_flow(house, effect.team) or route(
-        house.shop,
-        touchpoint=effect.touchpoint,
-        factor=factor,
-        tags=[tag for item in sale.items for tag in item.get("tags", ())],
-        promise_touchpoint=made_at,
+        house.shop, clues_of(sale, factor, effect.touchpoint, promise, is_named=named is not None)
     )
     case, effects = machine.open_case(
         id=house.new_id(),
@@ -116,6 +137,7 @@ def open_or_join(
         promise_id=promise.id if promise else None,
         shop=house.shop,
         now=now,
+        media=_attached(effect.media),
     )
     uow.put_case(case)
     if effect.reason == "unhappy" and sale.confirmed_at is not None:
@@ -131,6 +153,23 @@ def open_or_join(
         effects = tuple(each for each in effects if not isinstance(each, ShowCard))
     _carry_out(uow, house, case, effects, now)
     return case
+
+
+def clues_of(
+    sale: Sale, factor: str | None, touchpoint: str | None, promise: Promise | None, *, is_named: bool = False
+) -> Clues:
+    """Gather what a case is routed by. A promise that was broken leads to whoever made it.
+
+    `is_named`: the customer was asked about this one promise, so that it is the one whatever else they said.
+    """
+    is_broken = promise is not None and (factor == "promise" or is_named)
+    return Clues(
+        touchpoint=touchpoint,
+        factor=factor,
+        tags=tuple(str(tag) for item in sale.items for tag in item.get("tags", ())),
+        shop=str(sale.extra["shop"]) if sale.extra.get("shop") else None,
+        made_at=promise.touchpoint if promise is not None and is_broken else None,
+    )
 
 
 def _team_of_the_flow(house: House, team: str | None) -> Route | None:
@@ -162,12 +201,14 @@ def take_back(uow: UnitOfWork, house: House, case: Case, *, opened_by_it: bool, 
     if never_shown:
         effects = tuple(each for each in effects if isinstance(each, StopLadder))
     _carry_out(uow, house, after, effects, now)
-    uow.release_held(case.sale_id, now)
+    release(uow, case.customer_id, now)
 
 
 def reroute(uow: UnitOfWork, house: House, case: Case, touchpoint: str, now: datetime) -> Case:
     """The customer said where it went wrong: a case that nobody has taken goes to whoever answers for that."""
-    where = route(house.shop, touchpoint=touchpoint)
+    sale = uow.sale(case.sale_id) or Sale(case.sale_id, case.customer_id)
+    promise = next((each for each in uow.promises_of(sale.id) if each.id == case.promise_id), None)
+    where = route(house.shop, clues_of(sale, case.factor, touchpoint, promise))
     if where.team in (FALLBACK, case.team) or case.status != "open" or case.claimed_by is not None:
         return case
     moved = replace(case, team=where.team, why_team=where.why, touchpoint=touchpoint)
@@ -176,6 +217,8 @@ def reroute(uow: UnitOfWork, house: House, case: Case, touchpoint: str, now: dat
     # A card that is still to come finds its channel by itself.
     shown: dict[str, Any] = {"moved_to": where.team} if uow.post_of(case.id) is not None else {}
     tell_desk(uow, house, moved, "card", now, **shown)
+    told = machine.rerouted(case.team, moved, house.shop)
+    tell_desk(uow, house, moved, "thread", now, text=told.text, mention=told.mention)
     return moved
 
 
@@ -188,12 +231,18 @@ def happen(uow: UnitOfWork, house: House, case: Case, event: CaseEvent, now: dat
         kind = "case." + type(event).__name__.lower()
         note_down(
             uow, now, kind, sale_id=case.sale_id, case_id=case.id,
-            status=after.status, **{k: v for k, v in asdict(event).items() if v is not None},
+            status=after.status, **_particulars(event),
         )  # fmt: skip
     _carry_out(uow, house, after, effects, now)
     if (at_work(case) and not at_work(after)) or (unsettled(case) and not unsettled(after)):
-        uow.release_held(case.sale_id, now)
+        release(uow, case.customer_id, now)
     return after
+
+
+def _particulars(event: CaseEvent) -> dict[str, Any]:
+    """Give what the log keeps of an event."""
+    found = {name: value for name, value in asdict(event).items() if value not in (None, (), "")}
+    return {name: each.isoformat() if isinstance(each, datetime) else each for name, each in found.items()}
 
 
 def _decide(house: House, case: Case, event: CaseEvent, now: datetime) -> tuple[Case, Sequence[CaseEffect]]:
@@ -201,12 +250,7 @@ def _decide(house: House, case: Case, event: CaseEvent, now: datetime) -> tuple[
     return transition.case, transition.effects
 
 
-def staff(
-    uow: UnitOfWork,
-    house: House,
-    action: CaseClaimed | CaseReplied | CaseRemedied | CaseHandedOver,
-    now: datetime,
-) -> str | None:
+def staff(uow: UnitOfWork, house: House, action: StaffAction, now: datetime) -> str | None:
     """Let a member of staff act. Gives why nothing came of it, or None.
 
     No action leads to ``confirmed``: only the customer's own answer does (rule 1).
@@ -214,20 +258,59 @@ def staff(
     case = _after_its_customer(uow, action.case_id)
     if case is None:
         return f"there is no case {action.case_id}"
+    refused = may_not(house, case, action)
+    if refused is not None:
+        tell_desk(uow, house, case, "whisper", now, user=action.by, text=refused)
+        return refused
+    if isinstance(action, CaseReplied):
+        note_down(uow, now, "staff.named", case_id=case.id, by=action.by, name=action.name)
+        uow.put_note(f"staff:{action.by}", action.name)
+    happen(uow, house, case, _event_of(house, action), now)
+    return None
+
+
+def _event_of(house: House, action: StaffAction) -> CaseEvent:  # noqa: PLR0911 - an arm for each action
     match action:
         case CaseClaimed():
-            happen(uow, house, case, Claimed(action.by), now)
+            return Claimed(action.by)
         case CaseReplied():
-            note_down(uow, now, "staff.named", case_id=case.id, by=action.by, name=action.name)
-            uow.put_note(f"staff:{action.by}", action.name)
-            happen(uow, house, case, Replied(action.by, action.text), now)
+            return Replied(action.by, action.text)
         case CaseRemedied():
-            happen(uow, house, case, RemedyDone(action.by, action.kind, action.note), now)
+            return RemedyDone(action.by, action.kind, action.note, action.value, action.root_cause)
         case CaseHandedOver():
-            if not house.shop.has_team(action.team):
-                return f"there is no team {action.team}"
-            happen(uow, house, case, HandedOver(action.by, action.team, action.reason), now)
-    return None
+            return HandedOver(action.by, action.team, action.reason)
+        case CaseSnoozed():
+            return Snoozed(action.by, action.until, action.waits_for, action.reason)
+        case CaseCallNeeded():
+            return CallNeeded(action.by, action.reason)
+        case CaseNoted():
+            return Noted(action.by, action.text)
+        case TaskAsked():
+            return TaskOpened(action.by, house.new_id(), action.team, action.text)
+        case TaskFinished():
+            return TaskDone(action.by, action.task_id, action.note)
+
+
+def may_not(house: House, case: Case, action: StaffAction, person: Person | None = None) -> str | None:
+    """Say why somebody may not do something about a case; None where they may.
+
+    A second team may note things down, and what it was asked to do is its own. `person` is what Slack says of them;
+    left out: nothing but who they are.
+    """
+    person = person or Person(action.by)
+    teams = [case.team]
+    if isinstance(action, TaskFinished):
+        teams = [*(each.team for each in case.tasks if each.id == action.task_id), case.team]
+    elif isinstance(action, CaseNoted):
+        teams += [each.team for each in case.tasks]
+    refused = [refusal(house.shop, team, person) for team in teams]
+    return None if None in refused else refused[0]
+
+
+def left(uow: UnitOfWork, event: PersonLeft, now: datetime) -> None:
+    """A member of staff has left the workspace, or is back: whoever is called upon in their place is told why."""
+    uow.put_note(f"left:{event.user}", "yes" if event.left else "no")
+    note_down(uow, now, "staff.left" if event.left else "staff.back", by=event.user)
 
 
 def _after_its_customer(uow: UnitOfWork, case_id: str) -> Case | None:
@@ -238,8 +321,19 @@ def _after_its_customer(uow: UnitOfWork, case_id: str) -> Case | None:
 
 
 def tell(uow: UnitOfWork, house: House, case: Case, text: str, media: Sequence[Media], now: datetime) -> None:
-    """Pass further words of the customer on to the case."""
-    happen(uow, house, case, CustomerSaid(told(text, media)), now)
+    """Pass further words of the customer on to the case, or earlier ones that they changed."""
+    said, attached = told(text.removeprefix(EDITED), media), _attached(media)
+    is_edit = text.startswith(EDITED)
+    happen(uow, house, case, CustomerEdited(said, attached) if is_edit else CustomerSaid(said, attached), now)
+
+
+def deleted(uow: UnitOfWork, house: House, case: Case, text: str, now: datetime) -> None:
+    """The customer took a message back: staff are told, and what it had said, as far as that is known, stays."""
+    happen(uow, house, case, CustomerDeleted(text), now)
+
+
+def _attached(media: Sequence[Media]) -> tuple[Attachment, ...]:
+    return tuple(Attachment(each.kind, each.file_id, each.caption or "") for each in media)
 
 
 def remark(uow: UnitOfWork, house: House, case: Case, text: str, now: datetime) -> None:
@@ -253,22 +347,68 @@ def confirm(uow: UnitOfWork, house: House, case: Case, now: datetime) -> None:
     happen(uow, house, case, CustomerConfirmed(), now)
 
 
+def is_to_be_asked(uow: UnitOfWork, case: Case) -> bool:
+    """Tell whether the question after its latest remedy is still to come: how an earlier one ends is no answer then."""
+    planned = (each for each in uow.moments_of(case.sale_id) if each.case_id == case.id and each.kind == "start")
+    return any(each.state in ("planned", "held") for each in planned)
+
+
 def silent(uow: UnitOfWork, house: House, case: Case, now: datetime) -> None:
     """The customer did not answer after the remedy: unconfirmed, never solved."""
     happen(uow, house, case, CustomerSilent(), now)
 
 
-def ladder(uow: UnitOfWork, house: House, moment: Moment, now: datetime) -> str | None:
-    """A moment of the ladder has come; the case's state is looked at again. Gives why nothing came of it, or None."""
-    case = uow.case(moment.case_id or "")
+def woken(uow: UnitOfWork, house: House, moment: Moment, now: datetime) -> str | None:
+    """A moment of a case has come, and its state is looked at again. Gives why nothing came of it, or None.
+
+    A step of the ladder, the end of a time for which it was put aside, or a task that is due.
+    """
+    case = _after_its_customer(uow, moment.case_id or "")
     if case is None:
         return "the case is gone"
-    _, effects = _decide(house, case, DueWarning(moment.data["stage"]), now)
+    if moment.kind == "wake" and (opens_at := _opens(house, case, moment, now)) is not None:
+        _wake(uow, house, case, f"late:{case.id}", opens_at, dict(moment.data))
+        return "the team is not at work; it comes when they are"
+    event: CaseEvent
+    if moment.kind == "ladder":
+        event = DueWarning(moment.data["stage"])
+    elif "task" in moment.data:
+        event = TaskDue(moment.data["task"], moment.data["stage"])
+    else:
+        event = SnoozeOver(datetime.fromisoformat(moment.data["until"]))
+    _, effects = _decide(house, case, event, now)
     for effect in effects:
         if isinstance(effect, CaseIgnored):
             return effect.reason
-    happen(uow, house, case, DueWarning(moment.data["stage"]), now)
+    happen(uow, house, case, event, now)
     return None
+
+
+STILL_THERE = timedelta(minutes=15)
+"""How long after closing time a team may still be called upon: what is due at five is told at five."""
+
+
+def opens_at(house: House, team: str, now: datetime) -> datetime | None:
+    """Tell when a team is at work next; None: it is at work, or has only just closed."""
+    calendar = house.shop.team(team).calendar
+    is_there = calendar.is_open(now) or calendar.is_open(now - STILL_THERE)
+    return None if is_there else calendar.next_open(now)
+
+
+def _opens(house: House, case: Case, moment: Moment, now: datetime) -> datetime | None:
+    """Tell when the team is at work that a moment calls upon: the case's, or the one that has the task."""
+    asked = next((each.team for each in case.tasks if each.id == moment.data.get("task")), case.team)
+    return opens_at(house, asked, now)
+
+
+def delivered(uow: UnitOfWork, house: House, sale: Sale, at: datetime) -> None:
+    """Something was delivered: a remedy that counts from that is asked about from now on."""
+    case = open_of(uow, sale.id)
+    if case is None:
+        return
+    is_awaited, asked_at = machine.reask_after_delivery(case, house.shop, at)
+    if is_awaited:
+        _plan_reask(uow, house, case, at, asked_at)
 
 
 def told(text: str, media: Sequence[Media]) -> str:
@@ -304,17 +444,22 @@ def _carry_out(uow: UnitOfWork, house: House, case: Case, effects: Sequence[Case
                 tell_desk(uow, house, case, "card", now)
             case MoveCard():
                 tell_desk(uow, house, case, "card", now, moved_to=effect.team)
+            case ShowTask():
+                _show_task(uow, house, case, effect.task_id, now)
             case Thread():
-                tell_desk(uow, house, case, "thread", now, text=effect.text, mention=effect.mention)
+                _say(uow, house, case, effect, now)
             case Whisper():
                 tell_desk(uow, house, case, "whisper", now, user=effect.to, text=effect.text)
             case ReplyToCustomer():
                 _reply(uow, house, case, effect, now)
             case PlanReask():
-                sale = uow.sale(case.sale_id)
-                if sale is not None:
-                    occurrence = f"{case.id}:{case.cycle}:{len(case.remedies)}"
-                    plan_starts(uow, house, sale, on="remedy.done", at=effect.at, occurrence=occurrence, case=case)
+                _plan_reask(uow, house, case, now, effect.at)
+            case PlanWake():
+                data: dict[str, Any] = {"until": effect.at.isoformat()}
+                _wake(uow, house, case, f"wake:{case.id}:{effect.at.timestamp():.0f}", effect.at, data)
+            case PlanTask():
+                data = {"task": effect.task_id, "stage": effect.stage}
+                _wake(uow, house, case, f"task:{effect.task_id}:{effect.stage}", effect.at, data)
             case PlanLadder():
                 uow.plan(
                     Moment(
@@ -331,6 +476,40 @@ def _carry_out(uow: UnitOfWork, house: House, case: Case, effects: Sequence[Case
                 uow.drop_moments(case_id=case.id, kinds=("ladder",), reason="answered")
             case CaseIgnored():
                 pass
+
+
+def _wake(uow: UnitOfWork, house: House, case: Case, key: str, at: datetime, data: dict[str, Any]) -> None:
+    key = f"{key}:{house.new_id()}"
+    uow.plan(Moment(key=key, kind="wake", due_at=at, sale_id=case.sale_id, case_id=case.id, data=data))
+
+
+def _plan_reask(uow: UnitOfWork, house: House, case: Case, at: datetime, due_at: datetime | None) -> None:
+    """Plan what begins on a remedy, or bring it forward: one question for one remedy, whatever tells of it."""
+    sale = uow.sale(case.sale_id)
+    if sale is not None:
+        occurrence = f"{case.id}:{case.cycle}:{len(case.remedies)}"
+        plan_starts(uow, house, sale, on="remedy.done", at=at, occurrence=occurrence, case=case, due_at=due_at)
+
+
+def _say(uow: UnitOfWork, house: House, case: Case, effect: Thread, now: datetime) -> None:
+    """Say something in the thread. Whoever has left is not called upon, and whoever is in their place is told so."""
+    text, mention = effect.text, effect.mention
+    if mention is not None and has_left(uow, mention):
+        text = f"{text} ({{user:{mention}}} has left; please name somebody else in shop.yaml.)"
+        mention = present(uow, house, mention)
+    body: dict[str, Any] = {"text": text, "mention": mention}
+    if effect.media:
+        body["media"] = [asdict(each) for each in effect.media]
+    if effect.stage is None:
+        tell_desk(uow, house, case, "thread", now, **body)
+        return
+    # It may have to wait for the team's opening hours: what the customer says must not wait behind it.
+    body |= {"stage": effect.stage, "due_at": case.due_at.isoformat()}
+    tell_desk(uow, house, case, "thread", now, lane=f"ladder:{case.id}", **body)
+
+
+def _show_task(uow: UnitOfWork, house: House, case: Case, task_id: str, now: datetime) -> None:
+    tell_desk(uow, house, case, "task", now, lane=f"task:{task_id}", task_id=task_id)
 
 
 def _reply(uow: UnitOfWork, house: House, case: Case, effect: ReplyToCustomer, now: datetime) -> None:
@@ -355,71 +534,9 @@ def compose(uow: UnitOfWork, house: House, case_id: str, name: str, text: str) -
     if case is None:
         raise NotFound(f"there is no case {case_id}")
     customer = uow.customer(case.customer_id) or Customer(case.customer_id)
-    context = context_for(house, customer, uow.sale(case.sale_id), case=case, staff={"name": name}, text=text)
+    language = next(iter(languages_for(house, customer)), "en").partition("-")[0]
+    # A length and no time of day: what the preview showed is what is sent, however late that is.
+    within = said_length(house.shop.team(case.team).first_answer, language)
+    staff = {"name": name, "answers_within": within}
+    context = context_for(house, customer, uow.sale(case.sale_id), case=case, staff=staff, text=text)
     return phrase(house, customer, "staff_reply", context)
-
-
-def customer_of(uow: UnitOfWork, house: House, case_id: str) -> tuple[str, str] | None:
-    """Give name and language of the customer of a case, for the forms of staff."""
-    case = _after_its_customer(uow, case_id)
-    customer = uow.customer(case.customer_id) if case else None
-    if customer is None:
-        return None
-    return customer.name or customer.id, next(iter(languages_for(house, customer)), "")
-
-
-# Showing -----------------------------------------------------------------------------------------------------------
-
-
-def card(uow: UnitOfWork, house: House, case: Case, now: datetime) -> Card:
-    """Gather what the card of a case shows now, in plain words."""
-    customer = uow.customer(case.customer_id) or Customer(case.customer_id)
-    sale = uow.sale(case.sale_id) or Sale(case.sale_id, case.customer_id)
-    promise = next((each for each in uow.promises_of(sale.id) if each.id == case.promise_id), None)
-    team = house.shop.team(case.team)
-    zone = str(team.calendar.zone)
-    remedies = [f"{remedy_label(house, None, each.kind)} – {each.note}" for each in case.remedies]
-    return Card(
-        case_id=case.id,
-        status=case.status,
-        team=team.name,
-        why_team=case.why_team,
-        customer=customer.name or customer.id,
-        language=next(iter(languages_for(house, customer)), ""),
-        sale_id=sale.id,
-        bought=sale.summary or ", ".join(str(item.get("name")) for item in sale.items),
-        promise=_promise_line(promise, zone),
-        said=case.said,
-        factor=case.factor,
-        touchpoint=case.touchpoint,
-        cycle=case.cycle,
-        due=clock_time(case.due_at, zone),
-        due_reason=case.due_reason,
-        overdue=case.answered_at is None and case.status in ("open", "claimed") and case.due_at < now,
-        claimed_by=case.claimed_by,
-        remedy="; ".join(remedies) or None,
-        reachable=customer.chat_id is not None and not customer.unreachable_at and not customer.stopped_at,
-        history=_history(uow, sale),
-    )
-
-
-def clock_time(at: datetime, zone: str) -> str:
-    """Write a time for staff: ``Mon 23 Nov 10:00``."""
-    return format_datetime(at, "EEE d MMM HH:mm", tzinfo=ZoneInfo(zone), locale="en")
-
-
-def _promise_line(promise: Promise | None, zone: str) -> str | None:
-    if promise is None:
-        return None
-    parts = [promise.text]
-    if promise.due_at:
-        parts.append(f"by {clock_time(promise.due_at, zone)}")
-    if promise.made_by or promise.touchpoint:
-        parts.append(f"promised by {promise.made_by or promise.touchpoint}")
-    return ", ".join(parts)
-
-
-def _history(uow: UnitOfWork, sale: Sale) -> str:
-    verdicts = uow.verdicts_of(sale.id)
-    words = [f"{each.flow.replace('_', ' ')}: {each.choice or 'words'}" for each in verdicts[-4:]]
-    return f"{sale.stage}; " + (", ".join(words) if words else "first reply")

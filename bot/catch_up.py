@@ -5,6 +5,7 @@ that the shop can answer, in nobody's quiet hours, no customer twice in a day, t
 """
 
 import heapq
+import json
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -18,10 +19,13 @@ LATE = timedelta(hours=1)
 """From when on what is overdue waits for its turn; what is less late begins at once, as ever."""
 
 APART = timedelta(days=1)
-"""How far apart two turns of one customer are."""
+"""How far apart two turns of one customer are, at least."""
 
 AT_ONCE = timedelta(minutes=15)
 """How much earlier than its share of the hour a turn may be: a handful that is late needs no plan, and goes at once."""
+
+TAKEN = "catch_up.taken"
+"""Under which note stands when turns are given away already."""
 
 _Rank: TypeAlias = tuple[bool, datetime, datetime]
 
@@ -30,7 +34,7 @@ _Rank: TypeAlias = tuple[bool, datetime, datetime]
 class Late:
     """A question that should have begun before. `is_reask`: it asks whether what was done about a case is right now.
 
-    `customer_id` is whose it is and `zone` their time zone, `asked_at` when they were asked something last; after
+    `customer_id` is whose it is, `zone` and `country` are theirs, `asked_at` when they were asked something last; after
     `expires_at` it is no longer asked.
     """
 
@@ -40,6 +44,7 @@ class Late:
     expires_at: datetime
     is_reask: bool = False
     zone: str = "UTC"
+    country: str | None = None
     asked_at: datetime | None = None
 
 
@@ -79,7 +84,8 @@ def turns(late: Iterable[Late], *, now: datetime, taken: Sequence[Span], per_hou
     ready = [(rank, place, many[place]) for place, rank in enumerate(ranks)]
     heapq.heapify(ready)
     later: list[tuple[datetime, int, Late]] = []
-    asked = {each.customer_id: each.asked_at + APART for each in many if each.asked_at is not None}
+    apart = max(APART, policy.ask_every)
+    asked = {each.customer_id: each.asked_at + apart for each in many if each.asked_at is not None}
     given: list[Turn] = []
     while ready or later:
         share_at = _free(share_at, length, taken)
@@ -92,12 +98,12 @@ def turns(late: Iterable[Late], *, now: datetime, taken: Sequence[Span], per_hou
             share_at = max(share_at, earliest)
             continue
         _, place, each = heapq.heappop(ready)
-        allowed = max(next_allowed(at, policy, each.zone), asked.get(each.customer_id, at))
+        allowed = max(next_allowed(at, policy, each.zone, each.country), asked.get(each.customer_id, at))
         if allowed > at:
             heapq.heappush(later, (allowed, place, each))
             continue
         given.append(Turn(each, at, share_at))
-        asked[each.customer_id] = at + APART
+        asked[each.customer_id] = at + apart
         share_at += length
     return given
 
@@ -124,6 +130,17 @@ def taken_with(taken: Sequence[Span], given: Iterable[Turn], *, now: datetime, p
         else:
             spans.append((since, until))
     return spans
+
+
+def spans_in(text: str | None) -> list[Span]:
+    """Read what `text_of` wrote; nothing: none."""
+    found = json.loads(text or "[]")
+    return [(datetime.fromisoformat(since), datetime.fromisoformat(until)) for since, until in found]
+
+
+def text_of(spans: Iterable[Span]) -> str:
+    """Write spans of time as text, to be kept."""
+    return json.dumps([[since.isoformat(), until.isoformat()] for since, until in spans])
 
 
 def _ranks(many: Sequence[Late]) -> list[_Rank]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from bot import cases
+from bot import cases, holding, portions
 from bot.desk.states import Case
 from bot.flows.effects import (
     Acknowledge,
@@ -51,6 +51,7 @@ from bot.flows.render import render
 from bot.flows.run import choice_of, own_values
 from bot.flows.state import State
 from bot.flows.times import next_in
+from bot.guards import WAITS_ITS_TURN
 from bot.knowledge import facts_for
 from bot.messages import (
     LATER,
@@ -66,9 +67,13 @@ from bot.messages import (
     write_to,
 )
 from bot.ports.channels import is_caption
+from bot.ports.orders import LIFECYCLE
 from bot.ports.records import Conversation, Customer, Moment, Outgoing, Promise, Sale, Verdict
 from bot.ports.store import UnitOfWork
-from bot.sales import after, plan_starts
+from bot.sales import after, plan_starts, release
+
+WAITING = "waits_its_turn"
+"""What stands in a customer's extra while a conversation waits for their answer to another one."""
 
 REPLIES = (Tapped, ChangedMind, Wrote)
 """Events that are the customer's own doing: what answers them needs no further consent and no quiet hours."""
@@ -84,13 +89,15 @@ def moment_came(uow: UnitOfWork, house: House, moment: Moment, now: datetime) ->
     """Do what a due moment asks for, and settle it with one visible reason where nothing came of it."""
     if moment.id is None:
         return
-    if moment.kind == "ladder":
-        reason = cases.ladder(uow, house, moment, now)
+    if moment.kind == "ladder" or moment.kind == "wake":  # noqa: PLR1714 - so that mypy knows which are left
+        reason = cases.woken(uow, house, moment, now)
         uow.settle(moment.id, "dropped" if reason else "done", reason)
         return
     if moment.kind == "start":
         state, reason = _begin(uow, house, moment, now)
         uow.settle(moment.id, state, reason)
+        if reason == WAITS_ITS_TURN:
+            _remember_who_waits(uow, moment)
         case = uow.case(moment.case_id) if moment.case_id and state == "dropped" else None
         if case is not None:
             cases.silent(uow, house, case, now)
@@ -103,11 +110,52 @@ def moment_came(uow: UnitOfWork, house: House, moment: Moment, now: datetime) ->
     if house.pinned(uow, conversation.flow, conversation.version) is None:
         uow.settle(moment.id, "planned", _cannot_be_read(conversation), due_at=now + LOOK_AGAIN)
         return
+    if stands_still(uow, house, moment, conversation, now):
+        return
     uow.settle(moment.id, "done")
     advance(uow, house, conversation, TimerFired(moment.kind, moment.data.get("turn", 0)), now)
 
 
-def _begin(uow: UnitOfWork, house: House, moment: Moment, now: datetime) -> tuple[str, str | None]:
+def stands_still(uow: UnitOfWork, house: House, moment: Moment, conversation: Conversation, now: datetime) -> bool:
+    """Tell whether a pause keeps a moment of a conversation from coming now, and put it off if so.
+
+    While it is paused, it waits. Afterwards the clock of an open question goes on where it stood: nobody is reminded,
+    or counted as silent, for a time in which the bot was not there. (That a conversation expires is no clock of the
+    bot's: by then it makes no sense any more to ask.)
+    """
+    if moment.kind == "expire":
+        return False
+    whose = {"flow": conversation.flow, "sale_id": conversation.sale_id, "batch": conversation.state.batch}
+    running = holding.pause_of(uow.pauses(), **whose)
+    if running is not None:
+        uow.settle(moment.id or 0, "held", holding.words_for(running, house))
+        return True
+    if moment.kind not in ("remind", "silence"):
+        return False
+    asked_at = _runs_since(uow, conversation, moment)
+    ended = uow.pauses_since(asked_at) if asked_at is not None else []
+    if asked_at is None or not ended:
+        return False
+    stood = holding.stood_still(ended, asked_at, now, **whose)
+    due_at = moment.due_at + stood - timedelta(seconds=moment.data.get("stood", 0))
+    if due_at <= now:
+        return False
+    uow.settle(moment.id or 0, "done", "its clock stood still while it was paused; it comes later")
+    plan_timer(uow, conversation, moment.kind, moment.data.get("turn", 0), due_at, stood=stood.total_seconds())
+    return True
+
+
+def _runs_since(uow: UnitOfWork, conversation: Conversation, moment: Moment) -> datetime | None:
+    """Tell since when the clock of a question runs: patience from the question on, a reminder from the last."""
+    turn = moment.data.get("turn", 0)
+    asks = (each for each in uow.asks_of(conversation.sale_id) if each.conversation_id == conversation.id)
+    said = [e.sent_at or e.not_before for e in asks if e.turn == turn and e.state in ("sent", "unknown")]
+    return (max if moment.kind == "remind" else min)(said, default=None)
+
+
+def _begin(
+    uow: UnitOfWork, house: House, moment: Moment, now: datetime, *, in_the_same_talk: bool = False
+) -> tuple[str, str | None]:
     sale = uow.sale(moment.sale_id)
     customer = uow.customer(sale.customer_id) if sale else None
     flow = house.flows.flows.get(moment.data["flow"])
@@ -115,7 +163,7 @@ def _begin(uow: UnitOfWork, house: House, moment: Moment, now: datetime) -> tupl
         return "dropped", "the sale is gone"
     if flow is None:
         return "held", f"there is no flow {moment.data['flow']} any more"
-    verdict = may_begin(uow, flow, moment, sale, customer, now)
+    verdict = may_begin(uow, house, flow, moment, sale, customer, now)
     if verdict is not None:
         return verdict
     refused = not_meant(uow, house, flow, moment, sale, customer, now)
@@ -128,7 +176,7 @@ def _begin(uow: UnitOfWork, house: House, moment: Moment, now: datetime) -> tupl
         customer_id=customer.id,
         flow=flow.name,
         version=flow.version,
-        state=State(),
+        state=State(about=skus_of(moment), batch=str(moment.data.get("batch", "")), follows=in_the_same_talk),
         started_at=now,
         expires_at=datetime.fromisoformat(moment.data["expires_at"]),
         cycle=moment.data.get("cycle", 1),
@@ -140,8 +188,14 @@ def _begin(uow: UnitOfWork, house: House, moment: Moment, now: datetime) -> tupl
         uow, now, "conversation.begun", sale_id=sale.id, customer_id=customer.id,
         flow=flow.name, version=flow.version, conversation=conversation.id,
     )  # fmt: skip
-    advance(uow, house, conversation, Begun(_entrance(flow, moment)), now)
+    begun = Begun(_entrance(flow, moment))
+    advance(uow, house, conversation, begun, now, in_the_same_talk=in_the_same_talk)
     return "done", None
+
+
+def skus_of(moment: Moment) -> tuple[str, ...]:
+    """Give which items of the order a conversation is to be about; none: all of them."""
+    return tuple(moment.data.get("items", ()))
 
 
 def _entrance(flow: Flow, moment: Moment) -> str:
@@ -157,12 +211,15 @@ def _cannot_be_read(conversation: Conversation) -> str:
 
 
 def may_begin(
-    uow: UnitOfWork, flow: Flow, moment: Moment, sale: Sale, customer: Customer, now: datetime
+    uow: UnitOfWork, house: House, flow: Flow, moment: Moment, sale: Sale, customer: Customer, now: datetime
 ) -> tuple[str, str] | None:
     """Tell why a conversation may not begin now: ``("dropped" | "held", reason)``; None if it may."""
     unless = set(moment.data.get("unless", ()))
     ended = {"order.cancelled", "order.returned"} - {moment.data["on"]}
-    happened = sorted((unless | ended) & set(sale.happened))
+    about = skus_of(moment)
+    if about and moment.case_id is None and all(portions.is_gone(sale, sku) for sku in about):
+        return "dropped", "what it was to be about was cancelled or returned"
+    happened = sorted((unless | ended) & set(portions.narrowed(sale, about).happened))
     # Whatever became of the order: who was unhappy, and to whom something was done about it, is asked (rule 6).
     if happened and moment.case_id is None:
         return "dropped", f"{happened[0]} happened"
@@ -177,7 +234,7 @@ def may_begin(
         return "dropped", f"the case is {case.status}"
     if "case.open" in unless and cases.unsettled(cases.open_of(uow, sale.id)):
         return "held", "a case is open"
-    return held_back(flow, sale, customer, uow)
+    return held_back(uow, house, flow, moment, sale, customer)
 
 
 def not_meant(
@@ -194,30 +251,43 @@ def not_meant(
     condition = moment.data.get("if")
     if condition is None:
         return None
-    facts = facts_for(uow, house, flow, sale, customer, uow.promises_of(sale.id), cases.open_of(uow, sale.id))
+    seen = portions.narrowed(sale, skus_of(moment))
+    facts = facts_for(uow, house, flow, seen, customer, uow.promises_of(sale.id), cases.open_of(uow, sale.id))
     answer = holds(condition, values_of(facts, now))
     return None if answer.value else f"its condition does not hold: {answer.trouble or condition}"
 
 
-def held_back(flow: Flow, sale: Sale, customer: Customer, uow: UnitOfWork) -> tuple[str, str] | None:
+def held_back(
+    uow: UnitOfWork, house: House, flow: Flow, moment: Moment, sale: Sale, customer: Customer
+) -> tuple[str, str] | None:
     """Tell what a conversation waits for, if anything; some event of the sale or the customer frees it."""
+    batch = str(moment.data.get("batch", ""))
+    paused = holding.pause_of(uow.pauses(), flow=flow.name, sale_id=sale.id, batch=batch)
     reasons: Sequence[tuple[bool, str]] = (
         (customer.chat_id is None, "the customer has not linked a chat"),
         (customer.stopped_at is not None, "the customer said /stop"),
         (customer.unreachable_at is not None, "the customer blocked the bot"),
         (not customer.consents.get(flow.purpose, False), f"no consent for {flow.purpose}"),
-        (sale.paused, "the sale is paused"),
-        (_asks(flow) and _open_question(uow, sale) is not None, "another question is open"),
+        (paused is not None, holding.words_for(paused, house) if paused else ""),
     )
-    return next((("held", reason) for applies, reason in reasons if applies), None)
+    found = next((("held", reason) for applies, reason in reasons if applies), None)
+    if found is None and asks(flow) and other_question(uow, customer, about_case=moment.case_id is not None):
+        return "held", WAITS_ITS_TURN
+    return found
 
 
-def _asks(flow: Flow) -> bool:
+def asks(flow: Flow) -> bool:
+    """Tell whether a flow has a question."""
     return any(isinstance(each, Ask) for each in flow.steps.values())
 
 
-def _open_question(uow: UnitOfWork, sale: Sale) -> Conversation | None:
-    return next((each for each in uow.conversations_of(sale.id) if each.state.status == "asking"), None)
+def other_question(uow: UnitOfWork, customer: Customer, *, about_case: bool = False) -> Conversation | None:
+    """Give the conversation, about whatever sale, whose question to the customer comes first.
+
+    Whether what was done about a case is right now comes before questions that have not gone out yet.
+    """
+    found = uow.asking_of(customer.id)
+    return next((each for each in found if not about_case or _asked_at(uow, each) is not None), None)
 
 
 # The customer said something ------------------------------------------------------------------------------------
@@ -360,8 +430,7 @@ def _asked_at(uow: UnitOfWork, conversation: Conversation) -> datetime | None:
 def _touch(uow: UnitOfWork, customer: Customer, now: datetime) -> None:
     uow.put_customer(replace(customer, last_wrote_at=now, unreachable_at=None))
     if customer.unreachable_at is not None:
-        for sale in uow.sales_of(customer.id):
-            uow.release_held(sale.id, now)
+        release(uow, customer.id, now)
 
 
 def stop(uow: UnitOfWork, house: House, customer: Customer, now: datetime) -> None:
@@ -384,23 +453,29 @@ def end_all(uow: UnitOfWork, house: House, sale: Sale, event: Event, now: dateti
 
 
 def withdraw(uow: UnitOfWork, house: House, sale: Sale, reason: str, now: datetime) -> None:
-    """The order was cancelled or returned: say and ask nothing more that was begun before, but about an open case."""
-    about_cases = set()
+    """The order, or a part of it, was cancelled or returned: nothing more is said about that; a case goes on."""
+    go_on = set()
     for conversation in uow.conversations_of(sale.id):
-        if conversation.case_id is not None:
-            about_cases.add(conversation.id)
+        if conversation.case_id is not None or not _is_lost(sale, reason, conversation.state.about):
+            go_on.add(conversation.id)
         elif conversation.state.status != "finished":
             advance(uow, house, conversation, Withdrawn(reason), now)
     for message in uow.outgoing_of(sale.id):
         planned = message.state in ("waiting", "held") and message.kind in ("question", "reminder", "notice")
-        if planned and message.conversation_id not in about_cases:
+        if planned and message.conversation_id not in go_on:
             uow.drop_outgoing(message, f"{reason} happened")
+
+
+def _is_lost(sale: Sale, reason: str, about: Sequence[str]) -> bool:
+    """Tell whether an order was cancelled or returned whole, or at least all that a conversation is about."""
+    return reason in sale.happened or (bool(about) and all(portions.is_gone(sale, sku) for sku in about))
 
 
 def happened(uow: UnitOfWork, house: House, sale: Sale, event: str, now: datetime) -> None:
     """Something happened to a sale: whichever of its conversations waits for that goes on."""
     for conversation in uow.conversations_of(sale.id):
-        if conversation.state.status == "waiting":
+        seen = portions.narrowed(sale, conversation.state.about)
+        if conversation.state.status == "waiting" and (event in seen.happened or event not in LIFECYCLE):
             flow = house.pinned(uow, conversation.flow, conversation.version)
             found = flow.steps.get(conversation.state.step or "") if flow else None
             if isinstance(found, Wait) and event in found.events:
@@ -424,8 +499,19 @@ def unreachable(uow: UnitOfWork, house: House, conversation_id: str, reason: str
 # One step, carried out -----------------------------------------------------------------------------------------
 
 
-def advance(uow: UnitOfWork, house: House, conversation: Conversation, event: Event, now: datetime) -> str | None:
-    """Let one event happen to a conversation and carry the effects out. Gives why it was ignored, or None."""
+def advance(
+    uow: UnitOfWork,
+    house: House,
+    conversation: Conversation,
+    event: Event,
+    now: datetime,
+    *,
+    in_the_same_talk: bool = False,
+) -> str | None:
+    """Let one event happen to a conversation and carry the effects out. Gives why it was ignored, or None.
+
+    `in_the_same_talk`: it begins right after the customer's last answer to another one, as if it were part of that.
+    """
     flow = house.pinned(uow, conversation.flow, conversation.version)
     sale = uow.sale(conversation.sale_id)
     customer = uow.customer(conversation.customer_id)
@@ -435,7 +521,8 @@ def advance(uow: UnitOfWork, house: House, conversation: Conversation, event: Ev
         return "the flow version, sale or customer of this conversation cannot be read any more"
     promises = uow.promises_of(sale.id)
     case = uow.case(conversation.case_id) if conversation.case_id else cases.open_of(uow, sale.id)
-    facts = facts_for(uow, house, flow, sale, customer, promises, case)
+    seen = portions.narrowed(sale, conversation.state.about)
+    facts = facts_for(uow, house, flow, seen, customer, promises, case)
     transition = step(flow, conversation.state, event, now, facts)
     ignored = next((each.reason for each in transition.effects if isinstance(each, Ignored)), None)
     after_it = conversation
@@ -444,12 +531,53 @@ def advance(uow: UnitOfWork, house: House, conversation: Conversation, event: Ev
         uow.put_conversation(after_it)
     carrier = _Carrier(uow, house, flow, sale, customer, after_it, event, now, facts)
     carrier.promises, carrier.case = promises, case
+    if in_the_same_talk:
+        carrier.live = carrier.goes_on = True
     for effect in transition.effects:
         carrier.carry_out(effect)
     was, now_is = conversation.state.status, transition.state.status
     if now_is != was and (was == "asking" or now_is == "finished"):
-        uow.release_held(sale.id, now)
+        if carrier.live and now_is != "asking" and not transition.state.follows:
+            _ask_on(uow, house, customer, now)
+        release(uow, customer.id, now)
     return ignored
+
+
+# Two questions in one talk ---------------------------------------------------------------------------------------
+
+
+def _remember_who_waits(uow: UnitOfWork, moment: Moment) -> None:
+    sale = uow.sale(moment.sale_id)
+    customer = uow.customer(sale.customer_id) if sale else None
+    if customer is not None and not customer.extra.get(WAITING):
+        uow.put_customer(replace(customer, extra={**customer.extra, WAITING: True}))
+
+
+def _ask_on(uow: UnitOfWork, house: House, customer: Customer, now: datetime) -> None:
+    """The customer has answered all that was asked: what else is due, and only waited for that, follows at once.
+
+    They are there, telephone in hand; a second interruption tomorrow would be worse. One more at most, and none where a
+    case is open: then they wait for a person, not for the next question.
+    """
+    customer = uow.customer(customer.id) or customer
+    if not customer.extra.get(WAITING):
+        return
+    extra = {name: value for name, value in customer.extra.items() if name != WAITING}
+    uow.put_customer(replace(customer, extra=extra))
+    theirs = uow.sales_of(customer.id)
+    if any(cases.unsettled(case) for sale in theirs for case in uow.cases_of(sale.id)):
+        return
+    waiting = [
+        each
+        for sale in theirs
+        for each in uow.moments_of(sale.id)
+        if each.kind == "start" and each.state == "held" and each.reason == WAITS_ITS_TURN
+    ]
+    for moment in sorted(waiting, key=lambda each: each.due_at):
+        state, reason = _begin(uow, house, moment, now, in_the_same_talk=True)
+        uow.settle(moment.id or 0, state, reason)
+        if state == "done":
+            return
 
 
 class _Carrier:
@@ -470,6 +598,8 @@ class _Carrier:
         self.uow, self.house, self.flow, self.now = uow, house, flow, now
         self.sale, self.customer, self.conversation = sale, customer, conversation
         self.live = isinstance(event, REPLIES)
+        self.goes_on = False
+        self.with_case = False
         self.is_choice = isinstance(event, Tapped)
         self.facts = facts
         self.promises: list[Promise] = []
@@ -495,8 +625,10 @@ class _Carrier:
             case RecordVerdict():
                 self._verdict(effect)
             case OpenCase():
+                self.with_case = True
                 self._open_case(self._in_their_language(effect))
             case TellCase():
+                self.with_case = True
                 self._tell(effect)
             case TakeBack():
                 self._take_back(effect)
@@ -530,7 +662,8 @@ class _Carrier:
         about = next((each for each in self.promises if each.id == self.conversation.state.promise), None)
         if about is not None:
             more["promise"] = {"text": about.text, "due_at": about.due_at}
-        return context_for(self.house, self.customer, self.sale, self.promises, self.case, now=self.now, **more)
+        seen = portions.narrowed(self.sale, self.conversation.state.about)
+        return context_for(self.house, self.customer, seen, self.promises, self.case, now=self.now, **more)
 
     def _words(self, spoken: Speaking) -> tuple[Texts, str | None]:
         """Give the texts and the picture of a step, as they are for what was bought."""
@@ -566,9 +699,12 @@ class _Carrier:
         if ask.remind and ask.remind.times:
             timers["remind"] = str(ask.remind.after)
         texts, photo = self._words(ask)
+        text = speak(self.house, self.customer, texts, self._context())
+        if self.goes_on:
+            text = phrase(self.house, self.customer, "one_more", {**self._context(), "text": text})
         self._write(
             "question",
-            speak(self.house, self.customer, texts, self._context()),
+            text,
             key=f"{self.conversation.id}:q{effect.turn}",
             buttons=self._buttons(ask, effect.turn),
             in_one_row=ask.scale is not None,
@@ -579,7 +715,12 @@ class _Carrier:
             prompted=self.live,
             priority=URGENT if self.live else ORDINARY,
             expires_at=self.conversation.expires_at,
+            **self._belonging(),
         )
+
+    def _belonging(self) -> dict[str, bool]:
+        """Mark what is said in the same breath as a case is opened: that the case is open does not hold it back."""
+        return {"with_case": True} if self.with_case else {}
 
     def _reminder(self, effect: SendReminder) -> None:
         ask = self.flow.steps[effect.step]
@@ -626,6 +767,7 @@ class _Carrier:
             priority=URGENT if self.live else ORDINARY,
             expires_at=self.conversation.expires_at,
             **_picture(photo),
+            **self._belonging(),
             **more,
         )
 
@@ -736,6 +878,9 @@ class _Carrier:
     def _take_back(self, effect: TakeBack) -> None:
         """The customer changed an answer: what had followed from it follows no more."""
         self._forget(effect)
+        if effect.completion and self.conversation.state.about:
+            self.sale = portions.reopened(self.sale, self.conversation.state.about)
+            self.uow.put_sale(self.sale)
         if effect.completion and self.sale.confirmed_at is not None:
             self.sale = replace(self.sale, confirmed_at=None)
             self.uow.put_sale(self.sale)
@@ -802,6 +947,13 @@ class _Carrier:
             cases.remark(self.uow, self.house, case, words, self.now)
             note_down(self.uow, self.now, "sale.complete_waits", sale_id=self.sale.id, case_id=case.id)
             return
+        if self.conversation.state.about:
+            self.sale, is_all = portions.completed(self.sale, self.conversation.state.about, self.now)
+            self.uow.put_sale(self.sale)
+            if not is_all:
+                about = list(self.conversation.state.about)
+                note_down(self.uow, self.now, "sale.part_complete", sale_id=self.sale.id, items=about)
+                return
         self.sale = replace(self.sale, confirmed_at=self.sale.confirmed_at or self.now)
         self.uow.put_sale(self.sale)
         note_down(self.uow, self.now, "sale.complete", sale_id=self.sale.id, customer_id=self.customer.id)
@@ -840,7 +992,7 @@ class _Carrier:
         return place is None or any(each.text for each in verdicts[place + 1 :])
 
     def _finish(self, effect: Finish) -> None:
-        if self.conversation.case_id and self.case is not None:
+        if self.conversation.case_id and self.case is not None and not cases.is_to_be_asked(self.uow, self.case):
             # However it ended: a case that still waits for the customer's word will not get it here.
             cases.silent(self.uow, self.house, self.uow.case(self.case.id) or self.case, self.now)
         note_down(
@@ -853,8 +1005,10 @@ def _picture(photo: str | None) -> dict[str, str]:
     return {"photo": photo} if photo else {}
 
 
-def plan_timer(uow: UnitOfWork, conversation: Conversation, kind: Any, turn: int, due_at: datetime) -> None:
-    """Plan that a conversation wakes at `due_at`."""
+def plan_timer(
+    uow: UnitOfWork, conversation: Conversation, kind: Any, turn: int, due_at: datetime, *, stood: float = 0
+) -> None:
+    """Plan that a conversation wakes at `due_at`; for `stood` seconds of that its clock stood still."""
     uow.plan(
         Moment(
             key=f"{conversation.id}:{kind}:{turn}:{conversation.state.visits}:{int(due_at.timestamp())}",
@@ -862,6 +1016,6 @@ def plan_timer(uow: UnitOfWork, conversation: Conversation, kind: Any, turn: int
             due_at=due_at,
             sale_id=conversation.sale_id,
             conversation_id=conversation.id,
-            data={"turn": turn},
+            data={"turn": turn, "stood": stood} if stood else {"turn": turn},
         )
     )

@@ -14,22 +14,22 @@ from bot import cases, conversations, sales
 from bot.errors import FollowUpError
 from bot.flows.model import Purpose
 from bot.flows.render import name_of_language
-from bot.messages import House, context_for, note_down, phrase, write_to
+from bot.messages import EDITED, House, context_for, note_down, phrase, write_to
 from bot.ports.inbound import (
     ButtonTapped,
-    CaseClaimed,
-    CaseHandedOver,
     CaseRemedied,
-    CaseReplied,
     ChatBlocked,
     ChatEvent,
     ChatStarted,
     CommandGiven,
     DeskEvent,
+    MessageDeleted,
     MessageEdited,
     MessageWritten,
     NotForUs,
+    PersonLeft,
     Reacted,
+    StaffAction,
 )
 from bot.ports.orders import OrderEvent, parse_order_event
 from bot.ports.records import Customer, Incoming, Json, Sale
@@ -68,8 +68,9 @@ def handle(
     now: datetime,
     *,
     careful: bool = True,
+    batch: str = "",
 ) -> None:
-    """Handle rows of the inbox in their order, and settle each.
+    """Handle rows of the inbox in their order, and settle each; `batch` is the import that they came with, if any.
 
     Done `careful`, what raises is undone and leaves its row ``failed`` with its error; otherwise it raises, and all is
     to be done again with care: quicker where nothing spoils.
@@ -84,7 +85,7 @@ def handle(
     for item, event in events:
         try:
             with uow.savepoint() if careful else nullcontext():
-                ignored = _handle(uow, house, event, now)
+                ignored = _handle(uow, house, event, now, batch)
         except FollowUpError as error:
             if not careful:
                 raise
@@ -117,22 +118,27 @@ def _read_ahead(uow: UnitOfWork, events: Sequence[Event]) -> None:
     )
 
 
-def _handle(uow: UnitOfWork, house: House, event: Event, now: datetime) -> str | None:
+def _handle(uow: UnitOfWork, house: House, event: Event, now: datetime, batch: str) -> str | None:
     match event:
         case OrderEvent():
-            sale = sales.record(uow, house, event, now)
+            sale = sales.record(uow, house, event, now, batch=batch)
             if event.type in ("order.cancelled", "order.returned"):
                 conversations.withdraw(uow, house, sale, event.type, now)
             conversations.happened(uow, house, sale, event.type, now)
+            if event.type == "order.delivered":
+                cases.delivered(uow, house, sale, event.occurred_at)
             return None
         case CaseRemedied():
             in_vain = cases.staff(uow, house, event, now)
             conversations.remedied(uow, house, event.case_id, now)
             return in_vain
-        case CaseClaimed() | CaseReplied() | CaseHandedOver():
-            return cases.staff(uow, house, event, now)
+        case PersonLeft():
+            cases.left(uow, event, now)
+            return None
         case NotForUs():
             return event.reason
+        case _ if isinstance(event, StaffAction):
+            return cases.staff(uow, house, event, now)
         case _:
             return chat(uow, house, event, now)
 
@@ -162,11 +168,23 @@ def chat(  # noqa: PLR0911 - one way out for each thing that can happen
         case MessageEdited() if event.text.strip().startswith("/stop"):
             return _command(uow, house, customer, CommandGiven(event.chat_id, "stop", event.text, None), now)
         case MessageEdited():
-            return conversations.wrote(uow, house, customer, f"✏️ {event.text}", event.media, now)
+            return conversations.wrote(uow, house, customer, f"{EDITED}{event.text}", event.media, now)
+        case MessageDeleted():
+            return _deleted(uow, house, customer, now)
         case ChatBlocked():
             _blocked(uow, customer, event, now)
         case Reacted():
             note_down(uow, now, "customer.reacted", customer_id=customer.id, emoji=event.emoji)
+    return None
+
+
+def _deleted(uow: UnitOfWork, house: House, customer: Customer, now: datetime) -> str | None:
+    """Tell staff of an open case that the customer took a message back; what it said stands in the thread above."""
+    found = (cases.open_of(uow, sale.id) for sale in uow.sales_of(customer.id))
+    case = next((each for each in found if each is not None), None)
+    if case is None:
+        return "a message was deleted, and no case is open"
+    cases.deleted(uow, house, case, "", now)
     return None
 
 
@@ -198,8 +216,7 @@ def _welcome(uow: UnitOfWork, house: House, customer: Customer, sale: Sale | Non
         _ask_consent(uow, house, customer, sale, "hello_consent", now)
         return
     _say(uow, house, customer, "consent_thanks_all" if Purpose.RESULT in agreed else "consent_thanks_service", now)
-    for each in uow.sales_of(customer.id):
-        uow.release_held(each.id, now)
+    sales.release(uow, customer.id, now)
 
 
 def _started(uow: UnitOfWork, house: House, event: ChatStarted, now: datetime) -> str | None:
@@ -271,7 +288,7 @@ def _chose_language(
     code = event.data.removeprefix(LANGUAGE_BUTTON)
     if code not in languages_offered(house):
         return f"there is no language {code!r} here"
-    customer = replace(customer, language=code, last_wrote_at=now)
+    customer = replace(customer, language=code)
     uow.put_customer(customer)
     note_down(uow, now, "customer.chose_language", customer_id=customer.id, language=code)
     if event.message_id is not None:
@@ -288,9 +305,7 @@ def _consented(uow: UnitOfWork, house: House, customer: Customer, event: ButtonT
     if customer.consents == consents and answered is not None and answered == event.message_id:
         return
     extra = {**customer.extra, "consent_message": event.message_id}
-    customer = replace(
-        customer, consents=consents, stopped_at=None, unreachable_at=None, last_wrote_at=now, extra=extra
-    )
+    customer = replace(customer, consents=consents, stopped_at=None, unreachable_at=None, extra=extra)
     uow.put_customer(customer)
     note_down(
         uow, now, "customer.consented", customer_id=customer.id, consents=consents, wording=CONSENT_VERSION
@@ -301,13 +316,11 @@ def _consented(uow: UnitOfWork, house: House, customer: Customer, event: ButtonT
         text = f"{event.text}\n\n➜ {label}" if event.text else None
         write_to(uow, house, customer, kind="edit", text=text, now=now, message_id=event.message_id)
     _say(uow, house, customer, name, now)
-    for sale in uow.sales_of(customer.id):
-        uow.release_held(sale.id, now)
+    sales.release(uow, customer.id, now)
 
 
 def _blocked(uow: UnitOfWork, customer: Customer, event: ChatBlocked, now: datetime) -> None:
     uow.put_customer(replace(customer, unreachable_at=now if event.blocked else None))
     note_down(uow, now, "customer.blocked" if event.blocked else "customer.unblocked", customer_id=customer.id)
     if not event.blocked:
-        for sale in uow.sales_of(customer.id):
-            uow.release_held(sale.id, now)
+        sales.release(uow, customer.id, now)

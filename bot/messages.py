@@ -20,6 +20,9 @@ from bot.ports.channels import Clock, FlowSource
 from bot.ports.records import Customer, FlowVersion, LogEntry, Outgoing, OutgoingKind, Promise, Sale
 from bot.ports.store import UnitOfWork
 
+EDITED = "✏️ "
+"""What stands before words with which a customer changed an earlier message."""
+
 URGENT, TIDYING, ORDINARY, LATER = 0, 1, 5, 8
 """Priorities in the outbox: answers and staff before edits of what stands there, before questions, before reminders."""
 
@@ -95,6 +98,11 @@ def zone_of(house: House, customer: Customer) -> str:
         return customer.time_zone
     zones: Sequence[str] = get_global("territory_zones").get((customer.country or "").upper(), [])
     return zones[0] if len(zones) == 1 else house.shop.time_zone
+
+
+def country_of(house: House, customer: Customer) -> str:
+    """Give whose holidays the customer keeps: their own country's, or else the shop's."""
+    return customer.country or house.shop.country
 
 
 def context_for(
@@ -227,16 +235,17 @@ def tell_desk(
     uow: UnitOfWork,
     house: House,
     case: Case,
-    kind: Literal["card", "thread", "whisper"],
+    kind: Literal["card", "thread", "whisper", "task"],
     now: datetime,
     *,
     not_before: datetime | None = None,
+    lane: str | None = None,
     **body: Any,
 ) -> None:
     """Put something for the case's channel into the outbox. Where the card stands is looked up when it is sent.
 
     A card keeps the team whose it is now: should it have to be posted once more, it is sought where it was posted, even
-    where the case has been handed over since.
+    where the case has been handed over since. What is said in a `lane` of its own waits for nothing before it.
     """
     if kind == "card":
         body = {"team": case.team, **body}
@@ -244,7 +253,7 @@ def tell_desk(
         Outgoing(
             key=house.new_id(),
             channel="slack",
-            lane=f"case:{case.id}" if kind != "whisper" else f"whisper:{case.id}",
+            lane=lane or (f"case:{case.id}" if kind != "whisper" else f"whisper:{case.id}"),
             kind=kind,
             body=body,
             not_before=not_before or now,
@@ -255,6 +264,12 @@ def tell_desk(
             case_id=case.id,
         )
     )
+
+
+def short_of(words: str, most: int = 60) -> str:
+    """Give the beginning of somebody's words, in one line, calling upon nobody."""
+    line = " ".join(words.split()).replace("{user:", "{ user:").replace("<@", "< @")
+    return line if len(line) <= most else f"{line[: most - 1].rstrip()}…"
 
 
 def tell_operator(uow: UnitOfWork, house: House, key: str, text: str, now: datetime) -> None:

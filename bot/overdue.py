@@ -4,22 +4,18 @@ What is late is given turns (`bot.catch_up`). What came due between a backup and
 time of which nothing is known any more: that counts as *unknown*, with its timers running, and is not sent again.
 """
 
-import json
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from bot import conversations
-from bot.catch_up import LATE, Late, Span, away, taken_with, turns
+from bot import conversations, holding, imports
+from bot.catch_up import LATE, TAKEN, Late, Span, away, spans_in, taken_with, text_of, turns
 from bot.dispatch import AT_MOST_ONCE, Outcome, mark
 from bot.errors import DeliveryUnknown
-from bot.flows.model import Ask
-from bot.messages import House, note_down, zone_of
-from bot.ports.records import Moment, Outgoing, Sale
+from bot.messages import House, country_of, note_down, zone_of
+from bot.ports.records import RESUMED, Moment, Outgoing, Sale
 from bot.ports.store import UnitOfWork
-
-TAKEN = "catch_up.taken"
-"""Under which note stands when turns are given away already."""
 
 GAPS = "restored.gaps"
 """Under which note stand the times of which nothing is known: from a backup to the moment when it was restored."""
@@ -35,13 +31,20 @@ _ALL = 1_000_000
 _ASKING = frozenset({"start", "wait", "remind"})
 """Kinds of moments after which the bot may write of its own accord."""
 
+_OF_CASES = frozenset({"ladder", "wake"})
+"""Kinds of moments that say nothing to a customer."""
+
 
 def fire(uow: UnitOfWork, house: House, due: Sequence[Moment], now: datetime) -> None:
     """Do what due moments ask for; what is late waits for its turn, what may have happened before is not repeated."""
+    holding.end_what_is_over(uow, house, now)
     gaps = _gaps(uow)
     has_late = False
+    put_off = _first_hours(uow, house, due, now)
     for moment in due:
-        if moment.kind != "ladder" and _within(moment, gaps):
+        if moment.id in put_off:
+            continue
+        if moment.kind not in _OF_CASES and _within(moment, gaps):
             _fire_in_doubt(uow, house, moment, now)
         elif _is_late(moment, now):
             has_late = True
@@ -49,19 +52,39 @@ def fire(uow: UnitOfWork, house: House, due: Sequence[Moment], now: datetime) ->
             conversations.moment_came(uow, house, moment, now)
     if has_late:
         # One alone: something spoiled a batch, and they are gone through one by one.
-        late = uow.due_moments(now - LATE, PAGE) if len(due) > 1 else due
+        after_pause = any(_has_waited(each) for each in due)
+        late = uow.due_moments(now if after_pause else now - LATE, PAGE) if len(due) > 1 else due
         _give_turns(uow, house, [each for each in late if _is_late(each, now) and not _within(each, gaps)], now)
+
+
+def _first_hours(uow: UnitOfWork, house: House, due: Sequence[Moment], now: datetime) -> set[int | None]:
+    """Put off what a large import would begin before it is known how the first of it went; gives the ids."""
+    whose: dict[str, list[Moment]] = defaultdict(list)
+    for moment in due:
+        is_in_time = now - moment.due_at <= LATE and moment.reason != RESUMED
+        if moment.kind == "start" and moment.data.get("batch") and is_in_time:
+            whose[moment.data["batch"]].append(moment)
+    put_off: set[int | None] = set()
+    for name, theirs in whose.items():
+        ready = [each for each in theirs if _question_of(uow, house, each, now) is not None]
+        put_off |= imports.hold_off(uow, house, name, ready, now) if ready else set()
+    return put_off
 
 
 # Catching up ------------------------------------------------------------------------------------------------------
 
 
 def _is_late(moment: Moment, now: datetime) -> bool:
-    return moment.kind in _ASKING and now - moment.due_at > LATE
+    return moment.kind in _ASKING and (now - moment.due_at > LATE or _has_waited(moment))
+
+
+def _has_waited(moment: Moment) -> bool:
+    """Tell whether it fell due before, in a pause or the first hour of an import, with many others."""
+    return moment.reason == RESUMED or (moment.reason or "").startswith(imports.WAITS)
 
 
 def _give_turns(uow: UnitOfWork, house: House, moments: Sequence[Moment], now: datetime) -> None:
-    taken = _spans(uow.hold_note(TAKEN))
+    taken = spans_in(uow.hold_note(TAKEN))
     uow.read_ahead(
         sales={moment.sale_id for moment in moments},
         keys={moment.key for moment in moments if moment.kind == "start"},
@@ -69,6 +92,8 @@ def _give_turns(uow: UnitOfWork, house: House, moments: Sequence[Moment], now: d
     )
     late: dict[int, tuple[Late, Moment]] = {}
     for moment in moments:
+        if _stands_still(uow, house, moment, now):
+            continue
         found = _question_of(uow, house, moment, now)
         if found is None:
             conversations.moment_came(uow, house, moment, now)
@@ -90,7 +115,13 @@ def _give_turns(uow: UnitOfWork, house: House, moments: Sequence[Moment], now: d
         reason = f"catching up: it was due {away(moment.due_at, now)} ago, and is given its turn"
         uow.settle(turn.late.id, "planned", reason, due_at=turn.at)
     if given:
-        uow.put_note(TAKEN, _text(taken_with(taken, given, now=now, per_hour=guards.catch_up_per_hour)))
+        uow.put_note(TAKEN, text_of(taken_with(taken, given, now=now, per_hour=guards.catch_up_per_hour)))
+
+
+def _stands_still(uow: UnitOfWork, house: House, moment: Moment, now: datetime) -> bool:
+    """Tell whether a pause has put off a moment of a conversation: then it is not late."""
+    talk = uow.conversation(moment.conversation_id) if moment.conversation_id else None
+    return talk is not None and conversations.stands_still(uow, house, moment, talk, now)
 
 
 def _question_of(uow: UnitOfWork, house: House, moment: Moment, now: datetime) -> Late | None:
@@ -109,6 +140,7 @@ def _question_of(uow: UnitOfWork, house: House, moment: Moment, now: datetime) -
         expires_at,
         is_reask=moment.case_id is not None,
         zone=zone_of(house, customer),
+        country=country_of(house, customer),
         asked_at=customer.last_question_at,
     )
 
@@ -120,8 +152,9 @@ def _asks_until(uow: UnitOfWork, house: House, moment: Moment, sale: Sale, now: 
         return None
     if moment.kind == "start":
         flow = house.flows.flows.get(moment.data["flow"])
-        is_asking = flow is not None and any(isinstance(each, Ask) for each in flow.steps.values())
-        if flow is None or not is_asking or conversations.may_begin(uow, flow, moment, sale, customer, now):
+        if flow is None or not conversations.asks(flow):
+            return None
+        if conversations.may_begin(uow, house, flow, moment, sale, customer, now):
             return None
         return datetime.fromisoformat(moment.data["expires_at"])
     conversation = uow.conversation(moment.conversation_id or "")
@@ -152,7 +185,7 @@ class Restored:
 def restored(uow: UnitOfWork, house: House, taken_at: datetime, now: datetime) -> Restored:
     """Take up work on a database that was restored from a backup taken at `taken_at`."""
     gaps = [*_gaps(uow), (taken_at, now)]
-    uow.put_note(GAPS, _text(gaps))
+    uow.put_note(GAPS, text_of(gaps))
     uow.put_note(BACKUP_TAKEN_AT, "")
     # Held ones, too: what freed them may have happened in the time that is lost.
     found = [each for each in uow.outbox(("waiting", "sending", "held"), _ALL) if each.not_before <= now]
@@ -164,7 +197,7 @@ def restored(uow: UnitOfWork, house: House, taken_at: datetime, now: datetime) -
         # words say that they may come twice.
         again = replace(message, state="waiting", attempts=max(1, message.attempts), lease_until=None)
         uow.put_outgoing(replace(again, reason="unknown: may have been sent after the backup"))
-    moments = sum(1 for each in uow.due_moments(now, _ALL) if each.due_at >= taken_at and each.kind != "ladder")
+    moments = sum(1 for each in uow.due_moments(now, _ALL) if each.due_at >= taken_at and each.kind not in _OF_CASES)
     note_down(uow, now, "database.restored", taken_at=taken_at.isoformat(), in_doubt=len(in_doubt))
     return Restored(in_doubt, repeated, moments)
 
@@ -191,13 +224,4 @@ def _within(moment: Moment, gaps: Sequence[Span]) -> bool:
 
 
 def _gaps(uow: UnitOfWork) -> list[Span]:
-    return _spans(uow.note(GAPS))
-
-
-def _spans(text: str | None) -> list[Span]:
-    found = json.loads(text or "[]")
-    return [(datetime.fromisoformat(since), datetime.fromisoformat(until)) for since, until in found]
-
-
-def _text(spans: Iterable[Span]) -> str:
-    return json.dumps([[since.isoformat(), until.isoformat()] for since, until in spans])
+    return spans_in(uow.note(GAPS))

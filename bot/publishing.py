@@ -56,18 +56,21 @@ def in_use(
 def take_up(uow: UnitOfWork, flows: Iterable[Flow], now: datetime) -> list[Publication]:
     """Note in the history that the files' flows run which nobody ever published by hand. Gives what was new.
 
-    Another program that does the same at the same moment is no matter: one of them notes it.
+    Another program that does the same at the same moment is no matter: what it notes comes before ours.
     """
-    heads, added = heads_of(uow), []
-    for flow in flows:
-        keep(uow, flow, now)
-        head = heads.get(flow.name)
-        if is_by_hand(head) or (head is not None and head.version == flow.version):
-            continue
+    heads = heads_of(uow)
+    found = (_taken_up(uow, flow, heads.get(flow.name), now) for flow in flows)
+    return [each for each in found if each is not None]
+
+
+def _taken_up(uow: UnitOfWork, flow: Flow, head: Publication | None, now: datetime) -> Publication | None:
+    keep(uow, flow, now)
+    while not is_by_hand(head) and (head is None or head.version != flow.version):
         publication = Publication(flow.name, head.number + 1 if head else 1, flow.version, "start", now)
         if uow.publish(publication):
-            added.append(publication)
-    return added
+            return publication
+        head = uow.publications(flow.name)[-1]
+    return None
 
 
 def unpublished(

@@ -4,9 +4,10 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, exists, or_, select, update
 
 from bot.desk.states import Case
+from bot.errors import Forbidden
 from bot.ports.records import Conversation, LogEntry, Post, Verdict
 from storage.mapping import (
     case_from,
@@ -27,13 +28,20 @@ _CONVERSATIONS = metadata.tables["conversations"]
 _VERDICTS = metadata.tables["verdicts"]
 _CASES = metadata.tables["cases"]
 _POSTS = metadata.tables["case_posts"]
+_OUTBOX = metadata.tables["outbox"]
 _LOG = metadata.tables["log"]
 _SALES = metadata.tables["sales"]
+_CUSTOMERS = metadata.tables["customers"]
 _NOTES = metadata.tables["notes"]
 
 _CONVERSATIONS_AMONG = locked(sought_among(_CONVERSATIONS.c.id).order_by(_CONVERSATIONS.c.id))
 _CONVERSATIONS_BY_KEY = sought_among(_CONVERSATIONS.c.key)
 _CONVERSATIONS_OF_AMONG = locked(sought_among(_CONVERSATIONS.c.sale_id).order_by(_CONVERSATIONS.c.id))
+_ASKING_OF = locked(
+    sought(_CONVERSATIONS.c.customer_id)
+    .where(_CONVERSATIONS.c.state["status"].as_string() == "asking")
+    .order_by(_CONVERSATIONS.c.id)
+)
 _VERDICTS_OF = sought(_VERDICTS.c.sale_id).order_by(_VERDICTS.c.id)
 _CASE = locked(sought(_CASES.c.id))
 _CASES_OF_AMONG = locked(sought_among(_CASES.c.sale_id).order_by(_CASES.c.id))
@@ -46,6 +54,27 @@ _STORY_OF = (
 )
 """What happened to the sale, and to its customer as a whole (consent, /stop, blocked)."""
 _NOTE = sought(_NOTES.c.key)
+_WROTE = select(_CUSTOMERS.c.last_wrote_at).where(_CUSTOMERS.c.id == bindparam("sought"))
+_FIRST_CARD = exists().where(
+    # By the sale first: that has an index.
+    _OUTBOX.c.sale_id == _CASES.c.sale_id,
+    _OUTBOX.c.case_id == _CASES.c.id,
+    _OUTBOX.c.kind == "card",
+    _OUTBOX.c.state == "waiting",
+    or_(_OUTBOX.c.not_before <= bindparam("now", type_=_OUTBOX.c.not_before.type), _OUTBOX.c.reason.is_not(None)),
+)
+_TO_SHOW = (
+    select(_CASES)
+    .where(
+        # As in the partial index, so that it serves.
+        _CASES.c.status.not_in(["confirmed", "unconfirmed"]),
+        _CASES.c.team.in_(bindparam("teams", expanding=True)),
+        _FIRST_CARD,
+        ~exists().where(_POSTS.c.case_id == _CASES.c.id, _POSTS.c.live),
+    )
+    .order_by(_CASES.c.due_at, _CASES.c.id)
+    .limit(1000)
+)
 
 
 class ConversationStatements(Statements):
@@ -69,6 +98,14 @@ class ConversationStatements(Statements):
         self.read_conversations_of([sale_id])
         found = [self._known.conversations[each] for each in self._known.conversations_of[sale_id]]
         return sorted((each for each in found if each is not None), key=_begun, reverse=True)
+
+    def asking_of(self, customer_id: str) -> list[Conversation]:
+        """Give those conversations of a customer, of any sale, that have a question to ask or to be answered."""
+        for row in self._all(_ASKING_OF, sought=customer_id):
+            # What was put here already is newer than what is stored.
+            self._know_conversation(self._known.conversations.get(row["id"]) or conversation_from(row))
+        found = (each for each in self._known.conversations.values() if each is not None)
+        return sorted((e for e in found if e.customer_id == customer_id and e.state.status == "asking"), key=_begun)
 
     def read_conversations(self, conversation_ids: Collection[str]) -> None:
         """Read those that are not known yet, all in one statement."""
@@ -143,11 +180,36 @@ class ConversationStatements(Statements):
                 self._known.cases_of[row["sale_id"]].add(row["id"])
 
     def put_case(self, case: Case) -> None:
-        """Store the case."""
+        """Store the case.
+
+        Raises:
+            Forbidden: it would be confirmed at a moment at which the customer themselves said nothing (rule 1).
+        """
+        if case.status == "confirmed":
+            self._demand_own_word(case)
         self._upsert(_CASES, case_values(case), case.id)
         self._known.cases[case.id] = case
         if (of_sale := self._known.cases_of.get(case.sale_id)) is not None:
             of_sale.add(case.id)
+
+    def _demand_own_word(self, case: Case) -> None:
+        """Refuse to store that a case is confirmed, but at the moment at which its customer wrote or tapped themselves.
+
+        No use case of staff touches that time: so whatever way in is used, only a customer confirms.
+        """
+        before = self.case(case.id)
+        if before is not None and before.status == "confirmed":
+            return
+        known = self._known.customers.get(case.customer_id)
+        said_at = (
+            known.last_wrote_at if known else self._connection.execute(_WROTE, {"sought": case.customer_id}).scalar()
+        )
+        if said_at is None or said_at != case.closed_at:
+            raise Forbidden("only the customer's own word confirms a case, and they have said nothing now")
+
+    def cases_to_show(self, teams: Collection[str], now: datetime) -> list[Case]:
+        """Give the cases of these teams whose first card waits, the oldest due first. See the port."""
+        return [case_from(row) for row in self._all(_TO_SHOW, teams=sorted(teams), now=now)] if teams else []
 
     def post_of(self, case_id: str) -> Post | None:
         """Give the live card of a case."""

@@ -10,7 +10,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from bot.ports.records import InboxSource, Incoming
 from storage.mapping import incoming_from, incoming_values
-from storage.packing import keyed
+from storage.packing import insert, keyed
 from storage.statements import INBOX_LANES, LOOK_AHEAD, Statements, is_any, sought_among
 from storage.tables import metadata
 
@@ -79,8 +79,8 @@ class InboxStatements(Statements):
         if not received:
             return []
         statement = _receiving(self._insert_once(_INBOX, "source", "key"))
-        rows = self._connection.execute(statement, [incoming_values(item) for item in received])
-        fresh = {(source, key) for source, key in rows}
+        rows = insert(self._connection, statement, [incoming_values(item) for item in received])
+        fresh = {(row.source, row.key) for row in rows}
         self.has_news = self.has_news or bool(fresh)
         news = []
         for item in received:

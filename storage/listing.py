@@ -1,10 +1,12 @@
-"""Pages of sales, newest first. However many sales there are, a page costs what it shows; nothing here locks."""
+"""Finding sales, and pages of them, newest first: a page costs what it shows. Nothing here locks."""
 
 from collections.abc import Mapping
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select, true, tuple_
 
 from bot.ports.listing import Only, Place, SaleLine
+from bot.ports.records import Sale
+from storage.mapping import sale_from
 from storage.tables import metadata
 
 _CUSTOMERS = metadata.tables["customers"]
@@ -28,6 +30,18 @@ _ONLY: Mapping[Only, ColumnElement[bool]] = {
 }
 
 
+def _fits(text: str) -> ColumnElement[bool]:
+    return or_(_SALES.c.id.icontains(text, autoescape=True), _CUSTOMERS.c.name.icontains(text, autoescape=True))
+
+
+def sales(connection: Connection, *, text: str, limit: int) -> list[Sale]:
+    """Give the newest sales that fit, whole."""
+    query = select(_SALES).order_by(_SALES.c.latest_at.desc().nulls_last(), _SALES.c.id.desc()).limit(limit)
+    if text:
+        query = query.join(_CUSTOMERS, _CUSTOMERS.c.id == _SALES.c.customer_id).where(_fits(text))
+    return [sale_from(row) for row in connection.execute(query).mappings()]
+
+
 def sales_page(connection: Connection, *, text: str, only: Only, after: Place | None, limit: int) -> list[SaleLine]:
     """Give the next sales after a place in the list (None: from its beginning)."""
     query = (
@@ -44,9 +58,7 @@ def sales_page(connection: Connection, *, text: str, only: Only, after: Place | 
         .limit(limit)
     )
     if text:
-        query = query.where(
-            or_(_SALES.c.id.icontains(text, autoescape=True), _CUSTOMERS.c.name.icontains(text, autoescape=True))
-        )
+        query = query.where(_fits(text))
     if after is not None:
         query = query.where(tuple_(_SALES.c.latest_at, _SALES.c.id) < after)
     return [SaleLine(**row) for row in connection.execute(query).mappings()]

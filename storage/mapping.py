@@ -6,12 +6,12 @@ in JSON, and a time within JSON is an ISO text with its offset.
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from operator import attrgetter
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
-from bot.desk.states import Case, Remedy
+from bot.desk.states import Attachment, Case, Remedy, Snooze, Task
 from bot.flows.state import state_from, state_to
 from bot.ports.records import (
     Conversation,
@@ -22,6 +22,7 @@ from bot.ports.records import (
     Moment,
     Outgoing,
     Pass,
+    Pause,
     Post,
     Promise,
     Sale,
@@ -31,6 +32,7 @@ from bot.ports.records import (
 Values: TypeAlias = dict[str, Any]
 Fetched: TypeAlias = Mapping[Any, Any]
 """A row as SQLAlchemy gives it: column name to value."""
+Part = TypeVar("Part")
 
 
 @lru_cache
@@ -135,15 +137,52 @@ def case_values(case: Case) -> Values:
     """Lay out a case in columns.
 
     Raises:
-        ValueError: the time of a remedy is naive.
+        ValueError: a time within it is naive.
     """
-    return _columns(case, remedies=[_columns(each, at=_time_text(each.at)) for each in case.remedies])
+    return _columns(
+        case,
+        remedies=[_laid_out(each) for each in case.remedies],
+        snooze=_laid_out(case.snooze) if case.snooze else None,
+        tasks=[_laid_out(each) for each in case.tasks],
+        media=[_laid_out(each) for each in case.media],
+    )
 
 
 def case_from(row: Fetched) -> Case:
     """Read a case."""
-    remedies = tuple(Remedy(**{**each, "at": _time(each["at"])}) for each in row["remedies"])
-    return Case(**{**row, "remedies": remedies})
+    parts = {
+        "remedies": tuple(_read(Remedy, each) for each in row["remedies"]),
+        "snooze": _read(Snooze, row["snooze"]) if row["snooze"] else None,
+        "tasks": tuple(_read(Task, each) for each in row["tasks"]),
+        "media": tuple(_read(Attachment, each) for each in row["media"]),
+    }
+    return Case(**{**row, **parts})
+
+
+_TIMES = frozenset({"at", "since", "until", "opened_at", "due_at", "done_at"})
+"""Fields of what stands within a case as JSON that are times."""
+
+
+def _laid_out(record: Any) -> Values:
+    """Lay out what stands within a row as JSON."""
+    values = _columns(record)
+    for name, value in values.items():
+        if isinstance(value, datetime):
+            values[name] = _time_text(value)
+        elif isinstance(value, timedelta):
+            values[name] = value.total_seconds()
+    return values
+
+
+def _read(kind: type[Part], values: Values) -> Part:
+    """Read what stands within a row as JSON."""
+    given = dict(values)
+    for name, value in values.items():
+        if value is not None and name in _TIMES:
+            given[name] = _time(value)
+        elif value is not None and name == "left":
+            given[name] = timedelta(seconds=value)
+    return kind(**given)
 
 
 def pass_values(given: Pass) -> Values:
@@ -174,6 +213,16 @@ def moment_values(moment: Moment) -> Values:
 def moment_from(row: Fetched) -> Moment:
     """Read a moment."""
     return Moment(**row)
+
+
+def pause_values(pause: Pause) -> Values:
+    """Lay out a pause in columns."""
+    return _numbered(pause)
+
+
+def pause_from(row: Fetched) -> Pause:
+    """Read a pause."""
+    return Pause(**row)
 
 
 def outgoing_values(message: Outgoing) -> Values:

@@ -1,4 +1,4 @@
-"""Moments: what is due at a time, within a transaction."""
+"""Moments: what is due at a time, and the pauses that hold it, within a transaction."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,14 +9,21 @@ from typing import Any
 from sqlalchemy import Update, bindparam, case, false, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from bot.ports.records import Moment
-from storage.mapping import moment_from, moment_values
+from bot.ports.records import PAUSED, RESUMED, Moment, Outgoing, Pause
+from storage.mapping import moment_from, moment_values, outgoing_from, pause_from, pause_values
 from storage.packing import keyed
 from storage.statements import Statements, is_any, sought
 from storage.tables import metadata
 
 _MOMENTS = metadata.tables["moments"]
 _OUTBOX = metadata.tables["outbox"]
+_PAUSES = metadata.tables["pauses"]
+_RUNNING = select(_PAUSES).where(_PAUSES.c.ended_at.is_(None)).order_by(_PAUSES.c.id)
+_RUNNING_SINCE = (
+    select(_PAUSES)
+    .where(or_(_PAUSES.c.ended_at.is_(None), _PAUSES.c.ended_at > bindparam("at")))
+    .order_by(_PAUSES.c.id)
+)
 _PLANNED = is_any(_MOMENTS.c.state, "planned")
 _MOMENTS_OF = sought(_MOMENTS.c.sale_id).order_by(_MOMENTS.c.due_at, _MOMENTS.c.id)
 _DUE = (
@@ -34,7 +41,12 @@ def _planning(statement: sqlite.Insert | postgresql.Insert) -> sqlite.Insert | p
     return statement.on_conflict_do_update(
         index_elements=[_MOMENTS.c.key],
         # The earlier plan holds as a whole: another event may have made it, which begins at another step.
-        set_={"due_at": statement.excluded.due_at, "data": statement.excluded.data},
+        set_={
+            "due_at": statement.excluded.due_at,
+            "data": statement.excluded.data,
+            # What was planned for another time for some reason is planned for the ordinary one now; what is held stays.
+            "reason": case((_MOMENTS.c.state == "planned", None), else_=_MOMENTS.c.reason),
+        },
         # Here the row is found by its key, and a statement for many rows can have no words written into it (`is_any`).
         where=or_(_MOMENTS.c.state == "planned", _MOMENTS.c.state == "held")
         & (statement.excluded.due_at < _MOMENTS.c.due_at),
@@ -47,19 +59,32 @@ _PLAN = {"sqlite": _planning(sqlite.insert(_MOMENTS)), "postgresql": _planning(p
 # Both are found by their sale, and a statement for many rows can have no words written into it (`is_any`).
 _AT = bindparam("at", type_=_MOMENTS.c.due_at.type)
 _NOT_PAST = case((_MOMENTS.c.due_at < _AT, _AT), else_=_MOMENTS.c.due_at)
+_FREE_MOMENT, _FREE_MESSAGE = (
+    or_(table.c.reason.is_(None), table.c.reason.not_like(f"{PAUSED}%")) for table in (_MOMENTS, _OUTBOX)
+)
+_PAUSED_MOMENTS = (
+    update(_MOMENTS)
+    .where(is_any(_MOMENTS.c.state, "held"), _MOMENTS.c.reason.like(f"{PAUSED}%"))
+    .values(state="planned", reason=RESUMED)
+)
+_PAUSED_MESSAGES = (
+    select(_OUTBOX).where(is_any(_OUTBOX.c.state, "held"), _OUTBOX.c.reason.like(f"{PAUSED}%")).order_by(_OUTBOX.c.id)
+)
 _RELEASE_MOMENTS = keyed(
     _MOMENTS.c.sale_id,
     "of_sale",
     lambda theirs: (
         update(_MOMENTS)
-        .where(theirs, _MOMENTS.c.state == "held")
+        .where(theirs, _MOMENTS.c.state == "held", _FREE_MOMENT)
         .values(state="planned", reason=None, due_at=_NOT_PAST)
     ),
 )
 _RELEASE_MESSAGES = keyed(
     _OUTBOX.c.sale_id,
     "of_sale",
-    lambda theirs: update(_OUTBOX).where(theirs, _OUTBOX.c.state == "held").values(state="waiting", reason=None),
+    lambda theirs: (
+        update(_OUTBOX).where(theirs, _OUTBOX.c.state == "held", _FREE_MESSAGE).values(state="waiting", reason=None)
+    ),
 )
 
 
@@ -126,13 +151,49 @@ class MomentStatements(Statements):
         return owner.sale_id if owner is not None else None
 
     def release_held(self, sale_id: str, now: datetime) -> None:
-        """Plan held moments of a sale anew (due now, if past), because something changed; held messages wait again."""
+        """Plan held moments of a sale anew (due now, if past), because something changed; held messages wait again.
+
+        What a pause holds is left alone: only its end frees that.
+        """
         self._write(_MOMENTS, _RELEASE_MOMENTS, {"of_sale": sale_id, "at": now}, sale_id)
         self._write(_OUTBOX, _RELEASE_MESSAGES, {"of_sale": sale_id}, sale_id)
         if (known := self._known.asks_of.get(sale_id)) is not None:
-            known[:] = [replace(each, state="waiting", reason=None) if each.state == "held" else each for each in known]
+            known[:] = [replace(each, state="waiting", reason=None) if _is_free(each) else each for each in known]
 
     def next_moment_at(self) -> datetime | None:
         """Give when the next planned moment is due."""
         due_at: datetime | None = self._connection.execute(_NEXT_AT).scalar_one()
         return due_at
+
+    # pauses
+
+    def pauses(self) -> list[Pause]:
+        """Give the pauses that run, oldest first."""
+        if self._known.pauses is None:
+            self._known.pauses = [pause_from(row) for row in self._all(_RUNNING)]
+        return list(self._known.pauses)
+
+    def pauses_since(self, at: datetime) -> list[Pause]:
+        """Give the pauses that ran at any time since then, those that run included."""
+        return [pause_from(row) for row in self._all(_RUNNING_SINCE, at=at)]
+
+    def put_pause(self, pause: Pause) -> None:
+        """Store a pause; one without an id is new."""
+        values = pause_values(pause)
+        if pause.id is None:
+            self._add(_PAUSES, values)
+        else:
+            self._upsert(_PAUSES, values, pause.id)
+        self._known.pauses = None
+
+    def release_paused(self) -> int:
+        """Plan anew, for when they were due, the moments that a pause holds; gives how many."""
+        return self._connection.execute(_PAUSED_MOMENTS).rowcount
+
+    def paused_messages(self) -> list[Outgoing]:
+        """Give the messages that a pause holds, oldest first."""
+        return [outgoing_from(row) for row in self._all(_PAUSED_MESSAGES)]
+
+
+def _is_free(message: Outgoing) -> bool:
+    return message.state == "held" and not (message.reason or "").startswith(PAUSED)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, exists, func, literal, or_, select, update
 
 from bot.ports.records import CHANNELS, Outgoing
 from storage.mapping import outgoing_from, outgoing_values
@@ -16,7 +16,16 @@ from storage.tables import metadata
 _OUTBOX = metadata.tables["outbox"]
 _EARLIER = _OUTBOX.alias("earlier")
 _WAITING = is_any(_OUTBOX.c.state, "waiting")
-_BEING_SENT = exists().where(_EARLIER.c.lane == _OUTBOX.c.lane, is_any(_EARLIER.c.state, "sending"))
+# Looked for row by row, to which OFFSET holds PostgreSQL. It would otherwise make a join of it and, where its
+# statistics are of an hour in which nothing waited, walk for each row along all that waits: 0.1 s for each claim.
+# Source: https://github.com/postgres/postgres/blob/master/src/backend/optimizer/plan/subselect.c ("LIMIT or OFFSET" in
+# simplify_EXISTS_query; read 2026-11-25)
+_BEING_SENT = (
+    select(_EARLIER.c.id)
+    .where(_EARLIER.c.lane == _OUTBOX.c.lane, is_any(_EARLIER.c.state, "sending"))
+    .offset(literal(0, literal_execute=True))
+    .exists()
+)
 _NOT_FIRST_OF_CASE = and_(
     _OUTBOX.c.lane.startswith("case:"),
     exists().where(

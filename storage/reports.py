@@ -1,17 +1,18 @@
 """Read-only questions for figures and pages. Nothing here locks, and nothing here decides."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, FromClause, func, select
 
+from bot.desk.states import Case
+from bot.ports.board import CaseSeen
 from bot.ports.listing import Only, Place, SaleLine
-from bot.ports.records import Incoming, Outgoing
+from bot.ports.records import Incoming, Outgoing, Post, Sale
 from bot.ports.standing import Standing
-from storage import standing, versions
-from storage.listing import sales_page
+from storage import board, listing, standing, versions
 from storage.statements import is_any
 from storage.tables import metadata
 
@@ -87,6 +88,30 @@ class SqlReports:
         """Give how many rows of a queue stand in each of `states`; `COUNTED_UP_TO` means so many or more."""
         return self._ask(lambda connection: standing.numbers_in(connection, queue, states))
 
+    def unsettled_cases(self, limit: int) -> list[CaseSeen]:
+        """Give the cases that wait for staff or for the customer, those that are due first."""
+        return self._ask(lambda connection: board.unsettled_cases(connection, limit))
+
+    def case_seen(self, case_id: str) -> CaseSeen | None:
+        """Give one case with whom and what it is about."""
+        return self._ask(lambda connection: board.case_seen(connection, case_id))
+
+    def cases_of_sales(self, sale_ids: Collection[str]) -> dict[str, Case]:
+        """Give the newest case of each of these sales that has one."""
+        return self._ask(lambda connection: board.cases_of_sales(connection, sale_ids))
+
+    def posts_of(self, case_ids: Collection[str]) -> dict[str, Post]:
+        """Give where the cards of cases stand."""
+        return self._ask(lambda connection: board.posts_of(connection, case_ids))
+
+    def names_of(self, customer_ids: Collection[str]) -> dict[str, str]:
+        """Give the names of customers."""
+        return self._ask(lambda connection: board.names_of(connection, customer_ids))
+
+    def case_figures(self, teams: Collection[str], since: datetime, now: datetime) -> dict[str, int]:
+        """Give how many cases were ``opened``, ``answered``, ``confirmed`` since then, and are ``late`` now."""
+        return self._ask(lambda connection: board.case_figures(connection, teams, since, now))
+
     def _ask(self, question: Callable[[Connection], T]) -> T:
         answer: T = self._read(question)
         return answer
@@ -101,11 +126,16 @@ class SqlReports:
         """
         return list(self._read(_sales_for_figures))
 
-    def sales(
+    def sales(self, *, text: str = "", limit: int = 50) -> list[Sale]:
+        """Find sales by order id or the customer's name (any part, in any case), newest first."""
+        return self._ask(lambda connection: listing.sales(connection, text=text, limit=limit))
+
+    def sales_page(
         self, *, text: str = "", only: Only = "all", after: Place | None = None, limit: int = 50
     ) -> list[SaleLine]:
-        """Find sales by order id or the customer's name (any part, in any case), newest first, from a place on."""
-        return self._ask(lambda connection: sales_page(connection, text=text, only=only, after=after, limit=limit))
+        """Give the same as a list shows them, from a place on."""
+        found = listing.sales_page
+        return self._ask(lambda connection: found(connection, text=text, only=only, after=after, limit=limit))
 
 
 def _counts(connection: Connection) -> dict[str, int]:

@@ -10,15 +10,13 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
     Executable,
-    Integer,
     Text,
-    any_,
+    and_,
     bindparam,
     case,
     cast,
+    exists,
     func,
     select,
     union,
@@ -26,9 +24,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 
+from bot.desk.states import UNSETTLED
 from bot.ports.records import Arrived, Candidate, Outgoing, Underway
 from storage.outbox import MAY_GO, OutboxStatements
-from storage.packing import ROWS, cell, execute, gathered, names_given, pack_plain, rows_given, unpack
+from storage.packing import ROWS, as_list, cell, gathered, listed, pack_plain, rows_given, unpack
 from storage.statements import LOOK_AHEAD, OUTBOX_LANES, is_any
 from storage.tables import metadata
 
@@ -59,6 +58,29 @@ _QUESTION_STATE = (
     .limit(1)
     .scalar_subquery()
 )
+_OTHERS = _TALKS.alias("others")
+_ASKED = _OUTBOX.alias("asked")
+_IN_OTHERS = and_(
+    _OTHERS.c.customer_id == _OUTBOX.c.customer_id,
+    _OTHERS.c.id != _OUTBOX.c.conversation_id,
+    is_any(_ASKED.c.kind, "question"),
+    _ASKED.c.conversation_id == _OTHERS.c.id,
+)
+_OTHER_QUESTION = exists().where(
+    _IN_OTHERS,
+    _OTHERS.c.state["status"].as_string() == "asking",
+    _ASKED.c.turn == _OTHERS.c.state["turn"].as_integer(),
+    is_any(_ASKED.c.state, "sent", "unknown", "sending"),
+)
+_ASKED_ELSEWHERE_AT = (
+    select(func.max(_ASKED.c.sent_at)).where(_IN_OTHERS, is_any(_ASKED.c.state, "sent")).scalar_subquery()
+)
+_ANY_CASE = _CASES.alias("any_case")
+_OTHER_CASE = exists().where(_ANY_CASE.c.customer_id == _OUTBOX.c.customer_id, is_any(_ANY_CASE.c.status, *UNSETTLED))
+_IS_QUESTION = is_any(_OUTBOX.c.kind, "question")
+_GOES_ON = and_(_IS_QUESTION, _OUTBOX.c.turn > 1)
+"""A conversation that has asked before goes at its own pace: only what others asked keeps it back."""
+
 _CANDIDATES = (
     select(
         *(_OUTBOX.c[name] for name in _FIELDS),
@@ -73,21 +95,23 @@ _CANDIDATES = (
                     _CUSTOMERS.c.consents,
                     _CUSTOMERS.c.country,
                     _CUSTOMERS.c.time_zone,
-                    _CUSTOMERS.c.last_question_at,
+                    case((_GOES_ON, _ASKED_ELSEWHERE_AT), else_=_CUSTOMERS.c.last_question_at),
                     _CUSTOMERS.c.last_wrote_at,
-                    _SALES.c.paused,
                     _CASE_STATUS,
                     _STATUS.as_string(),
                     _TURN.as_integer(),
                     _SPOKEN.as_boolean(),
                     case((_OUTBOX.c.kind == "reminder", _QUESTION_STATE)),
+                    _TALKS.c.flow,
+                    _TALKS.c.case_id,
+                    case((_IS_QUESTION, _OTHER_CASE)),
+                    case((_IS_QUESTION, _OTHER_QUESTION)),
                 )
             )
         ),
     )
     .select_from(_OUTBOX)
     .outerjoin(_CUSTOMERS, _CUSTOMERS.c.id == _OUTBOX.c.customer_id)
-    .outerjoin(_SALES, _SALES.c.id == _OUTBOX.c.sale_id)
     .outerjoin(_TALKS, _TALKS.c.id == _OUTBOX.c.conversation_id)
 )
 _IN_ORDER = (_OUTBOX.c.priority, _OUTBOX.c.not_before, _OUTBOX.c.id)
@@ -168,12 +192,8 @@ class SendingStatements(OutboxStatements):
 
     def arrived(self, messages: Sequence[Arrived], now: datetime) -> None:
         """Store that messages were taken, and, of questions, that sale and customer were asked. See the port."""
-        if self._has_row_locks:
-            rows = [{"this": each.id, "ours": each.external, "at": now} for each in messages]
-            execute(self._connection, _ARRIVED_ONE, rows)
-        else:
-            text = pack_plain([[each.id, each.external] for each in messages])
-            self._connection.execute(_ARRIVED_PACKED, {ROWS: text, "at": now})
+        text = pack_plain([[each.id, each.external] for each in messages])
+        self._connection.execute(_arriving(self._dialect), {ROWS: text, "at": now})
         asked = [each.asked_of for each in messages if each.asked_of]
         if asked:
             # In one order in every process: otherwise two would wait for one another.
@@ -182,51 +202,48 @@ class SendingStatements(OutboxStatements):
             self._connection.execute(_first_asked(self._dialect), {ROWS: self._list(sorted(sales)), "at": now})
 
     def _list(self, values: Sequence[Any]) -> Any:
-        return list(values) if self._has_row_locks else pack_plain(values)
+        return as_list(values, self._dialect)
 
 
 # Statements, built once ---------------------------------------------------------------------------------------------
 
 
-def _listed(column: ColumnElement[Any], dialect: str, name: str = ROWS) -> ColumnElement[bool]:
-    """Say that `column` is one of a list of any length: one parameter, so that the statement stays the same."""
-    if dialect == "sqlite":
-        return column.in_(names_given())
-    kind = BigInteger() if isinstance(column.type, Integer) else Text()
-    return column == any_(cast(bindparam(name), postgresql.ARRAY(kind)))
-
-
 @cache
 def _claiming(dialect: str) -> Executable:
-    claimed = update(_OUTBOX).where(_listed(_OUTBOX.c.id, dialect), _OUTBOX.c.state == "waiting")
+    claimed = update(_OUTBOX).where(listed(_OUTBOX.c.id, dialect), _OUTBOX.c.state == "waiting")
     lease = bindparam("lease", type_=_OUTBOX.c.lease_until.type)
     return claimed.values(state="sending", lease_until=lease, attempts=_OUTBOX.c.attempts + 1)
 
 
 @cache
+def _arriving(dialect: str) -> Executable:
+    given = rows_given(dialect)
+    this = cell(given, 0, _OUTBOX.c.id.type, dialect)
+    external = cell(given, 1, _OUTBOX.c.external.type, dialect)
+    return update(_OUTBOX).where(_OUTBOX.c.id == this).values(external=external, **_ARRIVED)
+
+
+@cache
 def _first_asked(dialect: str) -> Executable:
-    mine = update(_SALES).where(_listed(_SALES.c.id, dialect), _SALES.c.asked_at.is_(None))
+    mine = update(_SALES).where(listed(_SALES.c.id, dialect), _SALES.c.asked_at.is_(None))
     return mine.values(asked_at=bindparam("at", type_=_SALES.c.asked_at.type))
 
 
 @cache
 def _last_asked(dialect: str) -> Executable:
-    theirs = update(_CUSTOMERS).where(_listed(_CUSTOMERS.c.id, dialect))
+    theirs = update(_CUSTOMERS).where(listed(_CUSTOMERS.c.id, dialect))
     return theirs.values(last_question_at=bindparam("at", type_=_CUSTOMERS.c.last_question_at.type))
 
 
 _DUE_GATHERED = gathered(_DUE)
-_UNDERWAY_GATHERED = gathered(_UNDERWAY.where(_listed(_OUTBOX.c.id, "sqlite")))
-_given = rows_given()
-_ARRIVED_PACKED = update(_OUTBOX).where(_OUTBOX.c.id == cell(_given, 0)).values(external=cell(_given, 1), **_ARRIVED)
-_ARRIVED_ONE = update(_OUTBOX).where(_OUTBOX.c.id == bindparam("this")).values(external=bindparam("ours"), **_ARRIVED)
+_UNDERWAY_GATHERED = gathered(_UNDERWAY.where(listed(_OUTBOX.c.id, "sqlite")))
 _STILL_FREE = (
-    _CANDIDATES.where(_listed(_OUTBOX.c.id, "postgresql"), MAY_GO)
+    _CANDIDATES.where(listed(_OUTBOX.c.id, "postgresql"), MAY_GO)
     .order_by(*_IN_ORDER)
     .with_for_update(of=_OUTBOX, skip_locked=True)
 )
 _UNDERWAY_LOCKED = (
-    _UNDERWAY.where(_listed(_OUTBOX.c.id, "postgresql")).order_by(_OUTBOX.c.id).with_for_update(of=_OUTBOX)
+    _UNDERWAY.where(listed(_OUTBOX.c.id, "postgresql")).order_by(_OUTBOX.c.id).with_for_update(of=_OUTBOX)
 )
 _named = func.unnest(cast(bindparam(ROWS), postgresql.ARRAY(Text))).column_valued("named")
 # Not "this or that", for which no index serves.
@@ -235,7 +252,7 @@ _OWNERS = (
     .where(
         _CUSTOMERS.c.id.in_(
             union(
-                select(_named), select(_TALKS.c.customer_id).where(_listed(_TALKS.c.id, "postgresql", "talks"))
+                select(_named), select(_TALKS.c.customer_id).where(listed(_TALKS.c.id, "postgresql", "talks"))
             ).scalar_subquery()
         )
     )
@@ -279,12 +296,15 @@ def _candidate(row: Sequence[Any], time: Callable[[Any], datetime | None]) -> Ca
         zone,
         asked_at,
         wrote_at,
-        paused,
         case_status,
         status,
         turn,
         spoken,
         question,
+        flow,
+        about_case,
+        other_case,
+        other_question,
     ) = row[_FACTS:]
     return Candidate(
         Outgoing(*message),
@@ -297,12 +317,15 @@ def _candidate(row: Sequence[Any], time: Callable[[Any], datetime | None]) -> Ca
         time_zone=zone,
         last_question_at=time(asked_at),
         last_wrote_at=time(wrote_at),
-        is_paused=bool(paused),
         case_status=case_status,
         talk_status=status,
         talk_turn=turn,
         has_spoken=bool(spoken),
         question_state=question,
+        flow=flow,
+        about_case=about_case is not None,
+        other_case=bool(other_case),
+        other_question=bool(other_question),
     )
 
 

@@ -31,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.desk.states import Case
-from bot.ports.records import Conversation, Customer, Outgoing, Promise, Sale
+from bot.ports.records import Conversation, Customer, Outgoing, Pause, Promise, Sale
 from storage.packing import execute
 
 INBOX_LANES = 0
@@ -133,6 +133,7 @@ class Known:
     asks_of: dict[str, list[Outgoing]] = field(default_factory=dict)
     flows: set[tuple[str, str]] = field(default_factory=set)
     sale_of_moment: dict[int, str] = field(default_factory=dict)
+    pauses: list[Pause] | None = None
 
 
 class Statements:

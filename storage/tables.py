@@ -44,6 +44,10 @@ metadata = MetaData(
 _BIG_ID = BigInteger().with_variant(Integer(), "sqlite")
 """SQLite numbers its rows only in an ``INTEGER`` key. Source: https://www.sqlite.org/autoinc.html"""
 
+_JSON_OR_NULL = JSON(none_as_null=True)
+_NONE_YET = {"server_default": text("'[]'")}
+"""What a row that an older program wrote has in a column that it knows nothing of."""
+
 
 def _one_of(column: str, *words: str) -> CheckConstraint:
     quoted = ", ".join(f"'{word}'" for word in words)
@@ -221,6 +225,11 @@ class CaseRow(Row, table=True):
     answered_at: datetime | None
     remedies: list[dict[str, Any]] = Field(sa_type=JSON)
     closed_at: datetime | None
+    snooze: dict[str, Any] | None = Field(sa_type=_JSON_OR_NULL)
+    tasks: list[dict[str, Any]] = Field(sa_type=JSON, sa_column_kwargs=_NONE_YET)
+    media: list[dict[str, Any]] = Field(sa_type=JSON, sa_column_kwargs=_NONE_YET)
+    call_reason: str | None
+    fell_back: str | None
 
 
 class CasePostRow(Row, table=True):
@@ -242,6 +251,7 @@ class MomentRow(Row, table=True):
     __table_args__: ClassVar[Any] = (
         _one_of("state", "planned", "held", "done", "dropped"),
         Index("ix_moments_due", "due_at", "id", **_where("state = 'planned'")),
+        Index("ix_moments_held", "id", **_where("state = 'held'")),
     )
 
     id: int | None = Field(default=None, primary_key=True, sa_type=_BIG_ID)
@@ -254,6 +264,24 @@ class MomentRow(Row, table=True):
     data: dict[str, Any] = Field(sa_type=JSON)
     state: str
     reason: str | None
+
+
+class PauseRow(Row, table=True):
+    """`bot.ports.records.Pause`: of one thing at most one runs."""
+
+    __tablename__ = "pauses"
+    __table_args__: ClassVar[Any] = (
+        Index("ix_pauses_running", "scope", "name", unique=True, **_where("ended_at IS NULL")),
+    )
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=_BIG_ID)
+    scope: str
+    name: str
+    since: datetime
+    reason: str
+    by: str
+    until: datetime | None
+    ended_at: datetime | None
 
 
 class OutgoingRow(Row, table=True):

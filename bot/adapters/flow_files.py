@@ -92,9 +92,13 @@ class FlowFiles:
 
     def text_of(self, name: str) -> str | None:
         """Give what stands in the file of a flow at this moment; None where it has none, or it cannot be read."""
-        if self._folder is None or name not in self.names:
+        if self._folder is None:
             return None
-        return _text_of(self._folder / self.names[name])[0]
+        return _text_of(self._file_of(self._folder, name))[0]
+
+    def _file_of(self, folder: Path, name: str) -> Path:
+        """Give the file of a flow; of one that has none, or none that can be read, the one that it would have."""
+        return folder / self.names.get(name, f"{name}.yaml")
 
     def write(self, name: str, text: str) -> Path | None:
         """Let the file of a flow say `text`, whole or not at all; a flow without one gets one. Gives the file.
@@ -106,7 +110,7 @@ class FlowFiles:
         """
         if self._folder is None:
             return None
-        file = self._folder / self.names.get(name, f"{name}.yaml")
+        file = self._file_of(self._folder, name)
         write_whole(file, text.encode("utf-8"))
         return file
 
@@ -235,6 +239,7 @@ def write_whole(file: Path, data: bytes) -> None:
     Raises:
         ConfigurationError: it cannot be written.
     """
+    file = file.resolve()
     beside = file.with_name(f".{file.name}.new")
     try:
         beside.write_bytes(data)

@@ -32,6 +32,8 @@ _FIXED: Mapping[str, tuple[str, str]] = {
     "case.taken_back": ("customer", "changed the answer that had opened the case: it is closed"),
     "sale.complete_waits": ("customer", "says that all is well; the open case must be settled first"),
     "case.customerconfirmed": ("customer", "says that it is right now: the case is closed"),
+    "case.customerdeleted": ("customer", "deleted a message"),
+    "case.snoozeover": ("case", "is no longer put aside: its time has come"),
     "case.customersilent": ("case", "no answer after the remedy: unconfirmed"),
 }
 
@@ -48,13 +50,17 @@ class Writer:
     staff: Callable[[str], str]
     time: Callable[[datetime | None], str]
 
-    def words(self, entry: LogEntry) -> tuple[str, str]:
+    def words(self, entry: LogEntry) -> tuple[str, str]:  # noqa: PLR0911 - an arm for each
         """Give who, and what they did or said."""
         data = entry.data
         group, _, name = entry.kind.partition(".")
         if entry.kind in _FIXED:
             who, what = _FIXED[entry.kind]
+            if data.get("items"):
+                what += f", of it: {', '.join(data['items'])}"
             return who, what + self._happened_before(entry)
+        if entry.kind in _TOLD:
+            return _TOLD[entry.kind](data)
         match group:
             case "message":
                 return self._message(name, data)
@@ -98,7 +104,9 @@ class Writer:
         factors = ", ".join(f"{factor} {value:g}" for factor, value in (data.get("factors") or {}).items())
         return (" and ".join(parts) or "answered") + (f"  ({factors})" if factors else "")
 
-    def _case(self, name: str, data: Mapping[str, Any]) -> tuple[str, str]:  # noqa: PLR0911 - an arm for each
+    def _case(  # noqa: PLR0911, PLR0912, C901 - an arm for each
+        self, name: str, data: Mapping[str, Any]
+    ) -> tuple[str, str]:
         by = self.staff(str(data.get("by", "")))
         match name:
             case "opened":
@@ -110,7 +118,22 @@ class Writer:
             case "replied":
                 return "staff", f"{by} wrote to the customer: “{data.get('text')}”"
             case "remedydone":
-                return "staff", f"{by} put it right: {data.get('kind')} – {data.get('note')}"
+                return "staff", f"{by} put it right: {_remedy(data)}"
+            case "snoozed":
+                what, until = data.get("waits_for"), self.time(datetime.fromisoformat(str(data.get("until"))))
+                return "staff", f"{by} put the case aside until {until}: it waits for the {what} – {data.get('reason')}"
+            case "callneeded":
+                return "staff", f"{by} says that the customer is to be called: {data.get('reason')}"
+            case "noted":
+                return "staff", f"{by} noted: “{data.get('text')}”"
+            case "taskopened":
+                return "staff", f"{by} asked team {data.get('team')}: “{data.get('text')}”"
+            case "taskdone":
+                return "staff", f"{by} did what was asked of a second team {data.get('note') or ''}".rstrip()
+            case "taskdue":
+                return "case", "what was asked of a second team is overdue"
+            case "customeredited":
+                return "customer", f"changed a message, which now says “{data.get('text')}”"
             case "handedover":
                 return "staff", f"{by} handed the case to team {data.get('team')}: {data.get('reason')}"
             case "customersaid":
@@ -125,6 +148,12 @@ class Writer:
                 return "case", f"the channel {data.get('channel')} cannot be used; it stands in the fallback channel"
             case _:
                 return "case", f"{name}: {_pairs(data)}"
+
+
+def _remedy(data: Mapping[str, Any]) -> str:
+    value, cause = data.get("value"), data.get("root_cause")
+    kind = f"{data.get('kind')} ({value})" if value else data.get("kind")
+    return f"{kind} – {data.get('note')}" + (f" (root cause: {cause})" if cause else "")
 
 
 def _customer(name: str, data: Mapping[str, Any]) -> str:
@@ -151,6 +180,21 @@ def _conversation(name: str, data: Mapping[str, Any]) -> str:
         return f"“{flow}” goes on with {data.get('to')} instead of {data.get('from')}{whose}"
     reason = data.get("reason")
     return f"“{flow}” ended: {data.get('outcome')}" + (f" ({reason})" if reason else "")
+
+
+def _paused(data: Mapping[str, Any]) -> tuple[str, str]:
+    return "shop", "paused what the bot says" + (f": {data['reason']}" if data.get("reason") else "")
+
+
+def _part_complete(data: Mapping[str, Any]) -> tuple[str, str]:
+    return "customer", f"says that this much is complete: {', '.join(data.get('items') or ())}"
+
+
+_TOLD: Mapping[str, Callable[[Mapping[str, Any]], tuple[str, str]]] = {
+    "paused": _paused,
+    "resumed": lambda _data: ("shop", "let the bot go on"),
+    "sale.part_complete": _part_complete,
+}
 
 
 def _as_it_stands(entry: LogEntry) -> str:

@@ -14,25 +14,27 @@ from slack_bolt.async_app import AsyncApp
 from starlette.types import ASGIApp
 from telegram import Bot
 
-from bot import cases, inbox
+from bot import inbox
 from bot.adapters.flow_files import FlowFiles
 from bot.adapters.metrics import Counted, registry_of
 from bot.adapters.slack import translate as slack_words
-from bot.adapters.slack.listeners import CaseFacts
 from bot.adapters.slack.poster import SlackPoster
 from bot.adapters.slack.receiver import SlackSocket, build_app, close_app, http_handler
 from bot.adapters.telegram import translate
 from bot.adapters.telegram.connection import connect, set_webhook, username
+from bot.adapters.telegram.files import fetch_file
 from bot.adapters.telegram.messenger import FREE_PER_SECOND, TelegramMessenger
 from bot.adapters.telegram.receiver import TelegramPoller, TelegramWebhook
 from bot.adapters.web import build_web, serve
 from bot.app.alarming import LOOK_EVERY, Alarming
 from bot.app.base import USERNAME, demand_taken_up, open_base
+from bot.app.desk import DeskAnswers
 from bot.app.lookout import Lookout, Pulse, Watched
 from bot.app.program import SLACK_PER_SECOND, Program
 from bot.app.sending import duty_of
 from bot.desk.shop import Shop
 from bot.errors import FollowUpError
+from bot.ports.board import Answers
 from bot.ports.channels import Channel, Clock
 from bot.settings import Settings
 
@@ -41,6 +43,10 @@ _log = structlog.get_logger("aftersale.app")
 POLLING = "telegram-polling"
 LOOK_FOR_DUTY = 2.0
 """Seconds between looks whether a duty is still ours, or to be had."""
+
+ANSWERED_WITHIN = 4.0
+"""Seconds in which such a look must be answered. Who is cut off has stopped polling before another can begin: that is
+when the server has not heard of the holder for `storage.duties.SILENCE`."""
 
 
 OpenPages: TypeAlias = Callable[[Program, Settings], AbstractAsyncContextManager[ASGIApp]]
@@ -89,7 +95,7 @@ async def open_service(
         database.run_now(partial(base.flows.take_up, now=house.clock.now()))
         token = _secret(settings.telegram_bot_token)
         bot = await stack.enter_async_context(connect(token, settings.telegram_api_base))
-        poster = await stack.enter_async_context(_poster(settings))
+        poster = await stack.enter_async_context(_poster(settings, bot))
         channels: dict[str, Channel] = {
             "telegram": TelegramMessenger(bot, is_paid=house.shop.messages_per_second > FREE_PER_SECOND),
             "slack": poster,
@@ -100,7 +106,7 @@ async def open_service(
         registry = registry_of(lookout.seen)
         pulse = Pulse(Counted(registry), house.clock)
         program = Program(house, database, channels, words, base.flows, slack_per_second, watch=pulse)
-        slack = _slack_app(settings, program)
+        slack = _slack_app(settings, program, DeskAnswers(program, lookout.problems))
         watched = lookout.watched
         for channel in channels:
             watched[f"{channel.capitalize()} sending"] = partial(pulse.why, channel)
@@ -145,35 +151,24 @@ async def _stopped(program: Program, running: asyncio.Task[None]) -> None:
 
 
 @asynccontextmanager
-async def _poster(settings: Settings) -> AsyncIterator[SlackPoster]:
-    poster = SlackPoster(_secret(settings.slack_bot_token), settings.slack_api_base)
+async def _poster(settings: Settings, bot: Bot) -> AsyncIterator[SlackPoster]:
+    token, fetch = _secret(settings.slack_bot_token), partial(fetch_file, bot)
+    poster = SlackPoster(token, settings.slack_api_base, fetch=fetch)
     try:
         yield poster
     finally:
         await poster.close()
 
 
-def _slack_app(settings: Settings, program: Program) -> AsyncApp:
-    house, shop = program.house, program.house.shop
-
-    async def facts(case_id: str) -> CaseFacts | None:
-        found = await program.database.run(lambda uow: cases.customer_of(uow, house, case_id))
-        return CaseFacts(*found) if found else None
-
-    async def compose(case_id: str, name: str, text: str) -> str:
-        return await program.database.run(lambda uow: cases.compose(uow, house, case_id, name, text))
-
+def _slack_app(settings: Settings, program: Program, answers: Answers) -> AsyncApp:
     return build_app(
         token=_secret(settings.slack_bot_token),
         api_base=settings.slack_api_base,
         signing_secret=_secret(settings.slack_signing_secret),
         commit=program.commit_all,
-        clock=house.clock,
-        shop_name=shop.name,
-        remedies={key: shop.remedy_label(key, "en") for key in shop.remedies},
-        teams={name: name for name in shop.teams},
-        case_lookup=facts,
-        compose=compose,
+        clock=program.house.clock,
+        shop=program.house.shop,
+        answers=answers,
     )
 
 
@@ -259,7 +254,11 @@ class _Polling:
 
     async def _has_duty(self) -> bool:
         try:
-            return await asyncio.to_thread(self._program.database.duties.hold, POLLING)
+            async with asyncio.timeout(ANSWERED_WITHIN):
+                return await asyncio.to_thread(self._program.database.duties.hold, POLLING)
+        except TimeoutError:
+            _log.warning("duty_unknown", duty=POLLING, problem="the database does not answer")
+            return False
         except Exception:  # noqa: BLE001 - the database is out of reach: nothing could be stored either; look again
             _log.exception("duty_unknown", duty=POLLING)
             return False

@@ -8,13 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from bot import holding
 from bot.app import log_words
 from bot.app.wording import clock, short
 from bot.conversations import may_begin
 from bot.desk.states import Case
 from bot.errors import NotFound
+from bot.flows.model import Flow, Texts
+from bot.guards import WAITS_ITS_TURN
 from bot.messages import House, languages_for
-from bot.ports.records import Customer, LogEntry, Moment, Outgoing, Promise, Sale
+from bot.ports.records import PAUSED, Customer, LogEntry, Moment, Outgoing, Promise, Sale
 from bot.ports.store import UnitOfWork
 from bot.satisfaction import satisfaction
 
@@ -29,6 +32,8 @@ _MESSAGE_NAMES: Mapping[str, str] = {
     "card": "case card",
     "thread": "line in the case's thread",
     "whisper": "hint to a member of staff",
+    "task": "task for a second team",
+    "digest": "summary of new cases",
     "alarm": "alarm for whoever runs the program",
 }
 
@@ -90,6 +95,21 @@ def find_sale(uow: UnitOfWork, sale_id: str) -> Sale:
     return sale
 
 
+def why_lines(uow: UnitOfWork, house: House, sale_id: str, now: datetime) -> list[str]:
+    """Say in lines why each message of a sale was sent or not, for whoever asks in Slack.
+
+    Raises:
+        NotFound: there is no such sale.
+    """
+    at = clock(house.shop.time_zone)
+    return [
+        f"{each.what} – {each.state}: {each.reason}"
+        + (f" “{each.text}”" if each.text else "")
+        + (f" (next: {at(each.next_at)})" if each.next_at else "")
+        for each in gather(uow, house, sale_id, now).why
+    ]
+
+
 def gather(uow: UnitOfWork, house: House, sale_id: str, now: datetime) -> Story:
     """Read the story of a sale, its lines by time.
 
@@ -99,7 +119,7 @@ def gather(uow: UnitOfWork, house: House, sale_id: str, now: datetime) -> Story:
     sale = find_sale(uow, sale_id)
     customer = uow.customer(sale.customer_id) or Customer(sale.customer_id)
     writer = log_words.Writer(
-        label=lambda flow, step, choice: _label(house, customer, flow, step, choice),
+        label=lambda flow, step, choice: _label(_said_by(uow, house, sale, flow), house, customer, step, choice),
         staff=lambda member: uow.note(f"staff:{member}") or member,
         time=clock(house.shop.time_zone),
     )
@@ -124,27 +144,36 @@ def _line(writer: log_words.Writer, entry: LogEntry) -> Line:
     return Line(entry.at, who, what, entry.kind)
 
 
-def _label(house: House, customer: Customer, flow: str, step: str, choice: str) -> str:
-    """Give what stood on the button that the customer tapped; its name where the flow has changed since."""
-    known = house.flows.flows.get(flow)
-    asked = known.steps.get(step) if known else None
-    labels = {each.name: each.label for each in getattr(asked, "choices", ())}.get(choice, {})
+def _said_by(uow: UnitOfWork, house: House, sale: Sale, flow: str) -> list[Flow]:
+    """Give the versions of a flow that spoke with the customer of a sale, the newest first."""
+    versions = [each.version for each in uow.conversations_of(sale.id) if each.flow == flow]
+    found = (house.pinned(uow, flow, version) for version in dict.fromkeys(versions))
+    return [each for each in found if each is not None]
+
+
+def _label(versions: Sequence[Flow], house: House, customer: Customer, step: str, choice: str) -> str:
+    """Give what stood on the button that the customer tapped; its name where no version that can be read has it."""
+    asked = (flow.steps.get(step) for flow in versions)
+    found = (each.label for ask in asked for each in getattr(ask, "choices", ()) if each.name == choice)
+    labels: Texts = next(found, {})
     return next((labels[language] for language in languages_for(house, customer) if language in labels), choice)
 
 
 def coming(uow: UnitOfWork, house: House, sale: Sale, customer: Customer, now: datetime) -> list[Next]:
     """Give what is planned, held or waits to be sent for a sale, by time; what has no time comes last."""
     steps = [
-        Next(None if moment.state == "held" else moment.due_at, _moment_name(moment), moment.state, reason)
+        Next(at, _moment_name(moment), moment.state, reason)
         for moment in uow.moments_of(sale.id)
         if moment.state in ("planned", "held")
         for reason in [_moment_reason(uow, house, moment, sale, customer, now)]
+        for at in [moment.due_at if moment.state == "planned" else _freed_at(uow, reason, sale, customer)]
     ]
     steps += [
-        Next(None if message.state == "held" else message.not_before, name, message.state, _waits(message, now))
+        Next(at, name, message.state, _waits(message, now))
         for message in uow.outgoing_of(sale.id)
         if message.state in ("waiting", "sending", "held")
         for name in [_message_name(message)]
+        for at in [_freed_at(uow, message.reason, sale, customer) if message.state == "held" else message.not_before]
     ]
     return sorted(steps, key=lambda each: (each.at is None, each.at or now))
 
@@ -172,6 +201,8 @@ def _moment_name(moment: Moment) -> str:
             return "the conversation expires"
         case "ladder":
             return "the case climbs a rung"
+        case "wake":
+            return "a task is due" if "task" in moment.data else "the case is no longer put aside"
 
 
 def _moment_reason(uow: UnitOfWork, house: House, moment: Moment, sale: Sale, customer: Customer, now: datetime) -> str:
@@ -183,11 +214,12 @@ def _moment_reason(uow: UnitOfWork, house: House, moment: Moment, sale: Sale, cu
             "remind": "if no answer comes before",
             "silence": "if no answer comes before",
             "ladder": "if nobody answers the customer before",
+            "wake": "if it is not done before" if "task" in moment.data else "it was put aside until then",
         }.get(moment.kind, "the flow says so")
     flow = house.flows.flows.get(moment.data["flow"])
     if flow is None:
         return f"there is no flow {moment.data['flow']} any more"
-    obstacle = may_begin(uow, flow, moment, sale, customer, max(now, moment.due_at))
+    obstacle = may_begin(uow, house, flow, moment, sale, customer, max(now, moment.due_at))
     if obstacle is not None:
         fate = "held" if obstacle[0] == "held" else "left out"
         return f"as things stand, it would be {fate}: {obstacle[1]}"
@@ -211,13 +243,16 @@ def _has_no_message(moment: Moment) -> bool:
 
 
 def _why_moment(uow: UnitOfWork, house: House, moment: Moment, sale: Sale, customer: Customer, now: datetime) -> Why:
-    next_at = moment.due_at if moment.state == "planned" else None
+    next_at = moment.due_at if moment.state == "planned" else _freed_at(uow, moment.reason, sale, customer)
     reason = _moment_reason(uow, house, moment, sale, customer, now)
     return Why(f"first of “{_spaced(moment.data['flow'])}”", moment.state, reason, next_at, "")
 
 
 def _why_message(uow: UnitOfWork, house: House, message: Outgoing, moments: Sequence[Moment], now: datetime) -> Why:
     next_at = message.not_before if message.state in ("waiting", "sending") else None
+    if message.state == "held":
+        sale = uow.sale(message.sale_id or "")
+        next_at = _freed_at(uow, message.reason, sale, uow.customer(message.customer_id or ""))
     if message.state in ("sent", "unknown"):
         timers = (
             each.due_at
@@ -236,6 +271,23 @@ def _why_message(uow: UnitOfWork, house: House, message: Outgoing, moments: Sequ
         next_at,
         short(_shown(message), 50),
     )
+
+
+def _freed_at(uow: UnitOfWork, reason: str | None, sale: Sale | None, customer: Customer | None) -> datetime | None:
+    """Tell when what is held is free at the latest, where that is known: None, where somebody must do something."""
+    if sale is None or customer is None:
+        return None
+    if reason == WAITS_ITS_TURN:
+        ends = [
+            moment.due_at
+            for talk in uow.asking_of(customer.id)
+            for moment in uow.moments_of(talk.sale_id)
+            if moment.conversation_id == talk.id and moment.state == "planned" and moment.kind in ("silence", "expire")
+        ]
+        return min(ends, default=None)
+    if reason and reason.startswith(PAUSED):
+        return min((each.until for each in uow.pauses() if each.until and holding.words_in(each, reason)), default=None)
+    return None
 
 
 def _sent_because(uow: UnitOfWork, message: Outgoing, at: Callable[[datetime | None], str]) -> str:

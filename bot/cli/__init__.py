@@ -33,7 +33,9 @@ sale = typer.Typer(help="Take in what happened to a sale, and read its story.", 
 flows = typer.Typer(help="Check, try, publish and take back what the bot says and when.", no_args_is_help=True)
 outbox = typer.Typer(help="See what waits to be sent, or could not be; try again.", no_args_is_help=True)
 inbox = typer.Typer(help="See what came in and could not be handled; try again.", no_args_is_help=True)
+route = typer.Typer(help="See whose an unhappy reply is, and why.", no_args_is_help=True)
 app.add_typer(sale, name="sale", rich_help_panel=_SALES)
+app.add_typer(route, name="route", rich_help_panel=_LOOK)
 app.add_typer(flows, name="flows", rich_help_panel=_FLOWS)
 app.add_typer(outbox, name="outbox", rich_help_panel=_FLOWS)
 app.add_typer(inbox, name="inbox", rich_help_panel=_FLOWS)
@@ -248,6 +250,63 @@ def report(*, json: _Json = False) -> None:
     show_report(as_json=json)
 
 
+@route.command("explain")
+def route_explain(
+    sale: Annotated[
+        str | None, typer.Argument(metavar="[SALE]", help="The order's id; left out: no sale at all.")
+    ] = None,
+    *,
+    touchpoint: Annotated[str | None, typer.Option("--touchpoint", help="As if the reply named this one.")] = None,
+    factor: Annotated[
+        str | None, typer.Option("--factor", help="As if this were the worst: promise, service …")
+    ] = None,
+    tag: Annotated[list[str] | None, typer.Option("--tag", help="As if this had been bought.")] = None,
+    shop: Annotated[str | None, typer.Option("--shop", help="As if this shop had sold it.")] = None,
+    promise: Annotated[
+        str | None, typer.Option("--promise", help="As if this promise of the sale were broken.")
+    ] = None,
+    json: _Json = False,
+) -> None:
+    """Tell which team an unhappy reply goes to, by which rule of shop.yaml, and why not by each of the others."""
+    from bot.cli.routes import Asked, explain_route
+
+    explain_route(sale, Asked(touchpoint, factor, tuple(tag or ()), shop, promise), as_json=json)
+
+
+# Hold it --------------------------------------------------------------------------------------------------------
+
+_All = Annotated[bool, typer.Option("--all", help="Everything.")]
+_OneFlow = Annotated[str | None, typer.Option("--flow", metavar="NAME", help="What this flow says.")]
+_OneSale = Annotated[str | None, typer.Option("--sale", metavar="ID", help="What is said about this order.")]
+_OneImport = Annotated[str | None, typer.Option("--import", metavar="NAME", help="What a large import began.")]
+
+
+@app.command(rich_help_panel=_WORK)
+def pause(
+    *,
+    everything: _All = False,
+    flow: _OneFlow = None,
+    sale: _OneSale = None,
+    batch: _OneImport = None,
+    reason: Annotated[str, typer.Option(help="Why; it stands at each message that waits.")] = "",
+    until: Annotated[
+        str | None, typer.Option(metavar="TIME", help="When it ends by itself: 2d, or 2026-12-27T08:00.")
+    ] = None,
+) -> None:
+    """Hold questions, reminders and notices. Nothing is lost; answers, staff's replies, cases and /stop go on."""
+    from bot.cli.pausing import hold
+
+    hold((("all", "" if everything else None), ("flow", flow), ("sale", sale), ("import", batch)), reason, until)
+
+
+@app.command(rich_help_panel=_WORK)
+def resume(*, everything: _All = False, flow: _OneFlow = None, sale: _OneSale = None, batch: _OneImport = None) -> None:
+    """End a pause: what waited goes out one after the other. Without an option: what is paused."""
+    from bot.cli.pausing import let_go
+
+    let_go((("all", "" if everything else None), ("flow", flow), ("sale", sale), ("import", batch)))
+
+
 # Flows and queues --------------------------------------------------------------------------------------------------
 
 
@@ -447,8 +506,9 @@ def flows_publish(
 ) -> None:
     """Let what the files say run for new conversations. Refused while check or tests fail; shows the difference first.
 
-    Conversations that have begun stay on their version. Once a flow was published, an edit of its file changes nothing
-    until it is published, too. A flow whose file is gone goes out of use, if you name it.
+    Who has begun stays on their version. From then on, an edit of the flow's file waits until it is published, too.
+
+    A flow whose file is gone goes out of use, if you name it.
     """
     from bot.cli.flow_publish import publish_flows
 

@@ -19,6 +19,7 @@ from bot.adapters.telegram import doctor as telegram
 from bot.adapters.telegram.connection import connect
 from bot.app.flow_checks import check, sources
 from bot.app.published import published_otherwise, unreadable_versions
+from bot.catch_up import TAKEN, spans_in
 from bot.cli.faults import unexpected
 from bot.cli.terminal import counted, say, stdout
 from bot.desk.shop import Shop
@@ -199,6 +200,7 @@ class Examination:
                 api_base=settings.slack_api_base,
                 app_token=app_token.get_secret_value() if app_token else None,
                 channels=_channels(self._shop) if self._shop else {},
+                people=_people(self._shop) if self._shop else {},
             )
         )
 
@@ -220,7 +222,8 @@ def _within_reason(look: Coroutine[Any, Any, list[Finding]]) -> list[Finding]:
 
 
 def _queues(database: SqlDatabase) -> Iterator[Finding]:
-    """Point at what waits for a person."""
+    """Point at what waits for a person, or for a turn."""
+    yield from _held(database)
     reports = database.reports()
     messages, incoming = reports.numbers("outbox", ("unknown", "failed")), reports.numbers("inbox", ("failed",))
     for state, meaning in (("unknown", "may or may not have arrived"), ("failed", "could not be sent")):
@@ -232,6 +235,23 @@ def _queues(database: SqlDatabase) -> Iterator[Finding]:
         yield Finding("Inbox", ok=None, said=said, mend="aftersale inbox list --state failed")
 
 
+def _held(database: SqlDatabase) -> Iterator[Finding]:
+    """Tell what is paused, and until when turns are given away already."""
+    pauses, taken = database.run_now(lambda uow: (uow.pauses(), spans_in(uow.note(TAKEN))))
+    for each in pauses:
+        named, option = (f"{each.scope} {each.name}", f"--{each.scope} {each.name}")
+        if each.scope == "all":
+            named, option = "everything", "--all"
+        why = f": {each.reason}" if each.reason else ""
+        until = f", until {each.until:%Y-%m-%d %H:%M} UTC" if each.until else ""
+        said = f"{named} is paused since {each.since:%Y-%m-%d %H:%M} UTC{until}{why}"
+        yield Finding("Paused", ok=None, said=said, mend=f"aftersale resume {option}")
+    last = max((until for _, until in taken), default=None)
+    if last is not None and last > SystemClock().now():
+        said = f"late questions are asked one after the other; the last turn given so far is {last:%Y-%m-%d %H:%M} UTC"
+        yield Finding("Turns", ok=None, said=said, mend="nothing to do; guards.catch_up_per_hour says how many an hour")
+
+
 def _channels(shop: Shop) -> dict[str, str]:
     """Give the shop's channels, each with whom it is for."""
     whose: dict[str, list[str]] = {}
@@ -240,3 +260,12 @@ def _channels(shop: Shop) -> dict[str, str]:
     whose.setdefault(shop.fallback_channel, []).append("cases that no team answers for")
     whose.setdefault(shop.alarm_channel, []).append("alarms of the program itself")
     return {channel: ", ".join(names) for channel, names in whose.items()}
+
+
+def _people(shop: Shop) -> dict[str, str]:
+    """Give those whom the shop names, each with all that they are."""
+    known: dict[str, list[str]] = {shop.cx_owner: ["CX owner"]} if shop.cx_owner else {}
+    for team in shop.teams.values():
+        for user in dict.fromkeys([*([team.lead] if team.lead else []), *team.members]):
+            known.setdefault(user, []).append(f"{'lead' if user == team.lead else 'member'} of team {team.name}")
+    return {user: ", ".join(words) for user, words in known.items()}

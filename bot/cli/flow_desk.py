@@ -138,7 +138,8 @@ def move_all(base: Base, source: Publication, target: Publication, sale: str | N
         stay = {reason: stay.get(reason, 0) + done.stay.get(reason, 0) for reason in {**stay, **done.stay}}
         if not after:
             break
-    rest = f"; {counted(sum(stay.values()), 'conversation')} stay ({reasons_of(stay)})" if stay else ""
+    number = sum(stay.values())
+    rest = f"; {counted(number, 'conversation')} stay{'s' if number == 1 else ''} ({reasons_of(stay)})" if stay else ""
     say(
         f"Moved {counted(moved, 'conversation')} from v{source.number} to v{target.number} of {target.flow}{rest}.",
         "green",

@@ -93,7 +93,8 @@ def _show_plan(plan: Plan) -> None:
         more = len(plan.refusals) - _SHOWN_MAX
         if more > 0:
             say(f"    … and {more} more", "red")
-        say(f"    See more with: aftersale flows check, and aftersale flows test {plan.flow}", "dim")
+        look = f"test {plan.flow}" if ": the test " in plan.refusals[0] else "check"
+        say(f"    look closer: aftersale flows {look}", "dim")
         return
     if plan.kind == "changed" and plan.old is not None:
         show_difference(plan.difference)
@@ -139,10 +140,17 @@ def restore_flow(name: str, version: str, *, note: str, by: str | None, discard_
         desk = desk_of(base)
         desk.known(name)
         plan = base.database.run_now(lambda uow: publishing.plan_restore(uow, base.house, name, number))
-        if not plan.is_needed:
-            say(f"Nothing to restore: v{plan.seen}, which runs, says what v{number} says.", "green")
+        if not plan.is_needed and _says(desk, plan):
+            say(
+                f"Nothing to restore: v{plan.seen}, which runs, says what v{number} says, and so does its file.",
+                "green",
+            )
             return 0
         _refuse_to_lose_edits(desk, name, discard_edits=discard_edits)
+        if not plan.is_needed:
+            ask(f"v{plan.seen} of {name} runs already. Let its file say the same again?", yes=yes)
+            say(f"{_write(desk, plan)}; v{plan.seen} runs on.", "green")
+            return 0
         heading(f"{name}: v{number} comes back as v{plan.number}, instead of v{plan.seen}")
         if plan.old is not None:
             show_difference(plan.difference)
@@ -151,11 +159,22 @@ def restore_flow(name: str, version: str, *, note: str, by: str | None, discard_
         say("")
         ask(f"Restore v{number} of {name}?", yes=yes)
         (target,) = _publish(base, [plan], by=whose() if by is None else by, note=note or f"v{number} again")
-        file = desk.files.write(name, plan.new.source) if plan.new else None
-        where = f"{file} says the same again" if file else "the shipped flow stays as it is"
-        say(f"v{plan.number} of {name} runs for new conversations; {where}.", "green")
+        say(f"v{plan.number} of {name} runs for new conversations; {_write(desk, plan)}.", "green")
         _after(base, plan, target, moves=False)
         return 0
+
+
+def _says(desk: Desk, plan: Plan) -> bool:
+    """Tell whether the file of a flow says what is to be restored; the shipped one is nobody's to change."""
+    draft = desk.files.flows.get(plan.flow)
+    return desk.drafts.folder is None or (
+        draft is not None and plan.new is not None and draft.version == plan.new.version
+    )
+
+
+def _write(desk: Desk, plan: Plan) -> str:
+    file = desk.files.write(plan.flow, plan.new.source) if plan.new else None
+    return f"{file} says the same again" if file else "the shipped flow stays as it is"
 
 
 def _refuse_to_lose_edits(desk: Desk, name: str, *, discard_edits: bool) -> None:

@@ -63,13 +63,22 @@ def _print_flows(desk: Desk, running: Mapping[tuple[str, str], int]) -> None:
                 name, "as its file says", "", "", count, "not in the history yet: the next aftersale run notes it"
             )
         elif not publishing.is_by_hand(head):
-            gone = "" if name in desk.files.flows else "it has no file any more, so no new one begins"
-            table.add_row(name, f"v{head.number}, as its file says", at(head.at), "", count, gone)
+            table.add_row(name, f"v{head.number}, as its file says", at(head.at), "", count, _since(desk, name, head))
         else:
             table.add_row(
                 name, f"v{head.number}" if head.version else "out of use", at(head.at), head.by, count, head.note
             )
     show(table)
+
+
+def _since(desk: Desk, name: str, head: Publication) -> str:
+    """Say what became of the file of a flow that runs as it says."""
+    flow = desk.files.flows.get(name)
+    if flow is None:
+        return "it has no file any more that can be read"
+    return (
+        "" if flow.version == head.version else "edited since: a program that runs takes it up, or else the next start"
+    )
 
 
 def _print_history(

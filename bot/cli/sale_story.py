@@ -93,7 +93,10 @@ def print_coming(steps: Sequence[Next], at: Callable[[datetime | None], str]) ->
         return
     table = grid("when", "what", "why")
     for step in steps:
-        table.add_row(at(step.at) if step.at else "held", short(step.what, 60), step.reason)
+        when = at(step.at) if step.at else "held"
+        if step.at and step.state == "held":
+            when = f"held, at most till {when}"
+        table.add_row(when, short(step.what, 60), step.reason)
     show(table)
 
 

@@ -9,7 +9,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from bot.adapters.slack.blocks import STATES
+from bot.adapters.slack.words import state
 from bot.demo.stage import Stage
 from bot.demo.tale import Tale
 from bot.desk.shop import Benchmark
@@ -165,7 +165,7 @@ def _open(result: Result, tales: Mapping[str, Tale]) -> list[RenderableType]:
 def _why_open(ending: Ending) -> str:
     case = next((each for each in ending.cases if each.status != "confirmed"), None)
     if case is not None:
-        return f"its case stands at “{STATES[case.status]}”. Nobody but the customer can complete it."
+        return f"its case stands at “{state(case.status, 'en')}”. Nobody but the customer can complete it."
     if ending.sale.answered_at is None:
         return "the customer has not answered. Silence lowers coverage, never satisfaction."
     if ending.waiting:

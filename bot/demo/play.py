@@ -20,7 +20,9 @@ from pathlib import Path
 from bot.adapters.logs import set_up_logs
 from bot.adapters.sandbox.slack import Channel, Member, Message, render_view
 from bot.adapters.sandbox.telegram import Customer
-from bot.adapters.slack.blocks import CLAIM, KIND, LABELS, NOTE, REMEDY, REPLY, TEXT
+from bot.adapters.slack.blocks import CLAIM, REMEDY, REPLY
+from bot.adapters.slack.forms import CAUSE, KIND, NOTE, TEXT, VALUE
+from bot.adapters.slack.words import label as label_of
 from bot.demo import tale as tales
 from bot.demo.figures import gather, shown
 from bot.demo.people import Tap, Write, answer
@@ -193,7 +195,7 @@ class Play:
             remark = "" if reply.user not in self._people else "  (stays in Slack: no customer sees a thread)"
             self._screen.thread(who, reply.plain(), self._people, remark=remark)
         seen.replies = len(message.replies)
-        if LABELS[CLAIM] in message.buttons and seen.rounds < _ROUNDS and not seen.in_hands:
+        if label_of(CLAIM, "en") in message.buttons and seen.rounds < _ROUNDS and not seen.in_hands:
             seen.rounds, seen.in_hands = seen.rounds + 1, True
             self._take_up(channel, message, seen)
 
@@ -273,7 +275,7 @@ class Play:
     async def _claim(self, member: Member, message: Message, seen: _Seen) -> None:
         if not self._can(message, CLAIM):
             return
-        self._does(member, seen, f"presses [{LABELS[CLAIM]}]")
+        self._does(member, seen, f"presses [{label_of(CLAIM, 'en')}]")
         await member.click(message, CLAIM)
 
     async def _ask_about(self, member: Member, message: Message, seen: _Seen) -> None:
@@ -283,7 +285,7 @@ class Play:
     async def _reply(self, member: Member, message: Message, seen: _Seen) -> None:
         if not self._can(message, REPLY):
             return
-        self._does(member, seen, f"presses [{LABELS[REPLY]}], writes, and sees the preview")
+        self._does(member, seen, f"presses [{label_of(REPLY, 'en')}], writes, and sees the preview")
         await member.click(message, REPLY)
         form = await member.wait_view()
         await self._must_pass(member.submit({TEXT: seen.tale.help.reply}), "the reply")
@@ -300,16 +302,20 @@ class Play:
             return
         helped = seen.tale.help
         label = self._stage.shop.remedy_label(helped.remedy, "en")
-        self._does(member, seen, f"presses [{LABELS[REMEDY]}]: {label} – “{helped.note}”")
+        self._does(member, seen, f"presses [{label_of(REMEDY, 'en')}]: {label} – “{helped.note}”")
         await member.click(message, REMEDY)
         await member.wait_view()
-        await self._must_pass(member.submit({KIND: helped.remedy, NOTE: helped.note}), "the remedy")
+        answers = {KIND: helped.remedy, NOTE: helped.note, VALUE: helped.value, CAUSE: helped.cause}
+        await self._must_pass(member.submit(answers), "the remedy")
         if helped.told:
             guest = next(each for each in self._guests if each.tale is seen.tale)
-            self._plan(self._now + helped.after, partial(self._turn, guest, helped.told, helped.mood))
+            at = self._now + helped.after
+            self._plan(at, partial(self._turn, guest, helped.told, helped.mood))
+            if self._stage.shop.remedies[helped.remedy].counts_from_delivery:
+                self._plan(at, partial(self._shop, seen.tale, seen.tale.delivered_again(at)))
 
     def _can(self, message: Message, action: str) -> bool:
-        return LABELS[action] in message.buttons
+        return label_of(action, "en") in message.buttons
 
     def _does(self, member: Member, seen: _Seen, what: str) -> None:
         self._screen.scene(seen.tale, self._now)

@@ -38,7 +38,7 @@ _HURRY_AFTER_SECONDS = 16.0
 """No pauses after that: on a slow machine, too, the whole demo shall stay under half a minute."""
 
 _NUMBERS = ("", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
-_FIELD = re.compile(r"\s*(?:\*(?P<name>[^*]+)\*|(?P<plain>So far):)\s+(?P<value>\S.*)")
+_FIELD = re.compile(r"\s*(?:\*(?P<name>[^*]+)\*|(?P<plain>So far):)\s+(?P<value>[^\s·].*)")
 _BUTTON = re.compile(r"\[[^\[\]]+\]")
 _MENTION = re.compile(r"<@(\w+)>")
 

@@ -60,7 +60,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Help:
-    """How staff put it right: what they reply, which remedy, what exactly; and what comes of it in the customer's life.
+    """How staff put it right: what they reply, which remedy, what exactly, why; and what comes of it for the customer.
 
     `aside` is typed in the thread, which no customer sees. `after` is how long after the remedy its `told` comes true.
     """
@@ -72,6 +72,8 @@ class Help:
     after: timedelta = timedelta(hours=18)
     mood: Mood = CONTENT
     aside: str = ""
+    value: str = ""
+    cause: str = "handling"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,10 @@ class Tale:
         """Give what the shop's system tells of this sale, each at its time, as native order events."""
         times = (("order.placed", self.placed), ("order.shipped", self.shipped), ("order.delivered", self.delivered))
         return [(when, self._event(kind, when)) for kind, when in times]
+
+    def delivered_again(self, when: datetime) -> dict[str, Any]:
+        """Give what the shop's system tells when what was sent in place of the first has come."""
+        return self._event("order.delivered", when) | {"id": f"evt-{self.sale}-again-{when:%Y%m%d%H%M}"}
 
     def _event(self, kind: str, when: datetime) -> dict[str, Any]:
         customer = {"id": f"c-{self.sale}", "name": self.name, "locale": self.locale, "country": "DK"}
@@ -156,6 +162,7 @@ WINE = Tale(
     help=Help(
         reply="Thank you for telling us, Freja. I look into it and write to you again today.",
         remedy="replacement",
+        cause="product",
         note="Another bottle is on its way to you.",
         told="Another bottle stands at Freja’s door.",
     ),
@@ -230,6 +237,7 @@ SKINCARE = Tale(
         reply="Hi Amira, you do nothing wrong. Leave out the morning peeling: with it the cream cannot work. "
         "The effect shows after week four.",
         remedy="explanation",
+        cause="information",
         note="Evenings only, no peeling in the morning; the effect shows after week four.",
         told="Amira changes her routine. Whether it helps, she cannot say yet, and says nothing.",
         after=timedelta(hours=4),
@@ -271,6 +279,8 @@ INVOICE = Tale(
         reply="Hej Mads, det kan jeg godt forstå. Fragten står der to gange ved en fejl, og 3B er emballagen. "
         "Du får 249 kr. tilbage i dag og en ny regning på almindeligt dansk.",
         remedy="credit",
+        value="249 kr.",
+        cause="information",
         note="249 kr. ført tilbage, og regningen skrevet om.",
         told="249 kroner are back on Mads’ account, with an invoice that he understands at first reading.",
     ),

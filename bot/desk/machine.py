@@ -13,34 +13,54 @@ from datetime import datetime, timedelta
 from typing import Literal, assert_never
 
 from bot.desk.routing import Route
-from bot.desk.shop import Shop
+from bot.desk.shop import RemedyKind, Shop
 from bot.desk.states import (
+    SAID_ON_CARD,
+    Attachment,
+    CallNeeded,
     Case,
     CaseEffect,
     CaseEvent,
     CaseIgnored,
     Claimed,
     CustomerConfirmed,
+    CustomerDeleted,
+    CustomerEdited,
     CustomerSaid,
     CustomerSilent,
     DueWarning,
     HandedOver,
     MoveCard,
+    Noted,
     PlanLadder,
     PlanReask,
+    PlanTask,
+    PlanWake,
     Remedy,
     RemedyDone,
     Replied,
     ReplyToCustomer,
     ShowCard,
+    ShowTask,
+    Snooze,
+    Snoozed,
+    SnoozeOver,
     StopLadder,
+    Task,
+    TaskDone,
+    TaskDue,
+    TaskOpened,
     Thread,
     UnhappyAgain,
     Whisper,
 )
+from bot.desk.working_time import said_at
 
 WAITS_FOR_STAFF = frozenset({"open", "claimed", "call"})
 """The states in which it is for staff to act; while a case is in one of them, its customer is asked nothing."""
+
+SNOOZE_MAX = timedelta(days=60)
+"""The longest time for which a case is put aside."""
 
 SAID_MAX_CHARS = 2000
 """How much of the customer's words a case quotes; the thread has them all."""
@@ -74,6 +94,7 @@ def open_case(  # noqa: PLR0913  # a case is made of all of this
     promise_id: str | None,
     shop: Shop,
     now: datetime,
+    media: tuple[Attachment, ...] = (),
 ) -> tuple[Case, tuple[CaseEffect, ...]]:
     """Give a new case of the routed team, due by that team's calendar, and what its opening wants done."""
     due_at, due_reason = _due(route.team, shop, now)
@@ -93,11 +114,17 @@ def open_case(  # noqa: PLR0913  # a case is made of all of this
         factor=factor,
         touchpoint=touchpoint,
         promise_id=promise_id,
+        media=media,
     )
-    return case, (ShowCard(), *_ladder(case, shop, now))
+    is_cut = len(said.encode("utf-16-le", "surrogatepass")) // 2 > SAID_ON_CARD
+    shown = (Thread(f"In full: {_quoted(said)}"),) if is_cut else ()
+    sent = (Thread("The customer sent this with it:", media=media),) if media else ()
+    return case, (ShowCard(), *shown, *sent, *_ladder(case, shop, now))
 
 
-def decide(case: Case, event: CaseEvent, shop: Shop, now: datetime) -> CaseTransition:  # noqa: PLR0911  # an arm each
+def decide(  # noqa: PLR0911, PLR0912, C901  # an arm for each event
+    case: Case, event: CaseEvent, shop: Shop, now: datetime
+) -> CaseTransition:
     """Give what `event` makes of `case`. Total: what does not fit changes nothing and yields `CaseIgnored`."""
     match event:
         case Claimed():
@@ -108,12 +135,25 @@ def decide(case: Case, event: CaseEvent, shop: Shop, now: datetime) -> CaseTrans
             return _remedy_done(case, event, shop, now)
         case HandedOver():
             return _handed_over(case, event, shop, now)
-        case CustomerSaid():
-            told = Thread(f"The customer writes: {_quoted(event.text)}", case.claimed_by)
-            if case.status in ("remedied", "unconfirmed"):
-                return _spoken_again(case, event, shop, now)
-            case = _heard(case, event.text)
-            return CaseTransition(case, (told,) if case.status == "confirmed" else (told, ShowCard()))
+        case Snoozed():
+            return _snoozed(case, event, shop, now)
+        case SnoozeOver():
+            return _snooze_over(case, event, shop, now)
+        case CallNeeded():
+            return _call_needed(case, event, shop, now)
+        case Noted():
+            return _noted(case, event)
+        case TaskOpened():
+            return _task_opened(case, event, shop, now)
+        case TaskDone():
+            return _task_done(case, event, now)
+        case TaskDue():
+            return _task_due(case, event, shop, now)
+        case CustomerSaid() | CustomerEdited():
+            return _said(case, event, shop, now)
+        case CustomerDeleted():
+            words = f", which said: {_quoted(event.text)}" if event.text.strip() else ""
+            return CaseTransition(case, (Thread(f"🗑️ The customer deleted a message{words}", case.claimed_by),))
         case UnhappyAgain():
             return _unhappy_again(case, event, shop, now)
         case CustomerConfirmed():
@@ -142,7 +182,9 @@ def _claimed(case: Case, event: Claimed, now: datetime) -> CaseTransition:
 def _replied(case: Case, event: Replied, now: datetime) -> CaseTransition:
     if not event.text.strip():
         return _in_vain(case, event.by, "Nothing was sent to the customer: the reply was empty.")
-    answered = replace(_taken(case, event.by, now), answered_at=case.answered_at or now)
+    # What was left of the clock while it stood still is of no use any more: the customer has their answer.
+    snooze = replace(case.snooze, left=None) if case.snooze else None
+    answered = replace(_taken(case, event.by, now), answered_at=case.answered_at or now, snooze=snooze)
     return CaseTransition(
         answered,
         (
@@ -157,22 +199,58 @@ def _replied(case: Case, event: Replied, now: datetime) -> CaseTransition:
 def _remedy_done(case: Case, event: RemedyDone, shop: Shop, now: datetime) -> CaseTransition:
     if case.status == "confirmed":
         return _in_vain(case, event.by, "The customer has already said that it is right; nothing was changed.")
-    if event.kind not in shop.remedies:
-        return _in_vain(case, event.by, f"Nothing was noted: {event.kind} is not one of the shop's remedies.")
-    remedy = Remedy(event.kind, event.note, event.by, now)
-    remedied = replace(_taken(case, event.by, now), status="remedied", remedies=(*case.remedies, remedy))
-    label = shop.remedy_label(event.kind, "en")
-    note = f" {_quoted(event.note)}" if event.note.strip() else ""
+    lacks = _lacks_of(event, shop)
+    if lacks:
+        return _in_vain(case, event.by, f"Nothing was noted: {lacks}.")
+    remedy = Remedy(event.kind, event.note.strip(), event.by, now, event.value.strip(), event.root_cause)
+    remedied = replace(
+        _taken(case, event.by, now), status="remedied", remedies=(*case.remedies, remedy), snooze=None, call_reason=None
+    )
+    done = f"{_remedy_words(remedy, shop)} {_quoted(event.note)}"
     if case.status == "remedied":
         # The question after the first remedy is on its way: a second one would be one too many.
-        told = Thread(f"{_user(event.by)} also did: {label}{note}. The customer is being asked already.")
+        told = Thread(f"{_user(event.by)} also did: {done}. The customer is being asked already.")
         return CaseTransition(remedied, (told, ShowCard()))
-    wait = shop.remedies[event.kind].reask_after
+    kind = shop.remedies[event.kind]
+    asked = "once it is delivered" if kind.counts_from_delivery else "whether it is right now"
+    told = Thread(f"{_user(event.by)} did: {done}. The customer will be asked {asked}.")
+    at = _reask_at(kind, case.team, shop, now)
+    return CaseTransition(remedied, (StopLadder(), PlanReask(at, event.kind), told, ShowCard()))
+
+
+def _lacks_of(event: RemedyDone, shop: Shop) -> str:
+    """Say what a remedy lacks to be noted; "" where it is complete."""
+    kind = shop.remedies.get(event.kind)
+    if kind is None:
+        return f"{event.kind} is not one of the shop's remedies"
+    if not event.note.strip():
+        return "a remedy needs a note of what exactly was done"
+    if event.root_cause not in shop.causes:
+        return "a remedy needs the root cause: why did it go wrong?"
+    if kind.has_value and not event.value.strip():
+        return f"{shop.remedy_label(event.kind, shop.staff_language)} needs a value: how much?"
+    return ""
+
+
+def _reask_at(kind: RemedyKind, team: str, shop: Shop, now: datetime) -> datetime | None:
+    """Tell when to ask whether it is right; None: when the flow says."""
+    calendar = shop.team(team).calendar
+    wait = kind.delivered_by if kind.counts_from_delivery else kind.reask_after
+    if wait is None:
+        return None
     # A replacement travels at weekends, too: only business days ask the calendar.
-    days = wait.business_days
-    reask_at = shop.team(case.team).calendar.add_business_days(now, days) if days else now + wait.span
-    told = Thread(f"{_user(event.by)} did: {label}{note}. The customer will be asked whether it is right now.")
-    return CaseTransition(remedied, (StopLadder(), PlanReask(reask_at, event.kind), told, ShowCard()))
+    return calendar.add_business_days(now, wait.business_days) if wait.business_days else now + wait.span
+
+
+def reask_after_delivery(case: Case, shop: Shop, delivered_at: datetime) -> tuple[bool, datetime | None]:
+    """Tell whether a delivery at that moment is what a case waited for, and when the customer is to be asked then."""
+    remedy = case.remedies[-1] if case.remedies else None
+    kind = shop.remedies.get(remedy.kind) if remedy else None
+    if case.status != "remedied" or remedy is None or kind is None or not kind.counts_from_delivery:
+        return False, None
+    if delivered_at < remedy.at:
+        return False, None
+    return True, _reask_at(replace(kind, counts_from_delivery=False), case.team, shop, delivered_at)
 
 
 def _handed_over(case: Case, event: HandedOver, shop: Shop, now: datetime) -> CaseTransition:
@@ -189,33 +267,228 @@ def _handed_over(case: Case, event: HandedOver, shop: Shop, now: datetime) -> Ca
         status="open" if case.status == "claimed" else case.status,
         claimed_by=None,
         claimed_at=None,
+        fell_back=None,
     )
     why = f": {_quoted(event.reason)}" if event.reason.strip() else "."
     said = f"{_user(event.by)} handed this over from {case.team} to {event.team}{why}"
-    told = Thread(said, _lead(moved, shop))
-    watched = moved.status in WAITS_FOR_STAFF and moved.answered_at is None
+    watched = is_awaited(moved)
+    told = Thread(f"{said} {_stays_due(moved, shop)}" if watched else said, _lead(moved, shop))
     if not watched:
         return CaseTransition(moved, (MoveCard(event.team), told))
     return CaseTransition(moved, (MoveCard(event.team), told, StopLadder(), *_ladder(moved, shop, now)))
 
 
+def rerouted(before: str, case: Case, shop: Shop) -> Thread:
+    """Say that a case that nobody had taken went to another team by what the customer said."""
+    stays = f" {_stays_due(case, shop)}" if is_awaited(case) else ""
+    return Thread(f"By what the customer said this went from {before} to {case.team} ({case.why_team}).{stays}")
+
+
+def _stays_due(case: Case, shop: Shop) -> str:
+    return f"Its due time stays as it was: {_due_words(case, shop)}."
+
+
+def _snoozed(case: Case, event: Snoozed, shop: Shop, now: datetime) -> CaseTransition:
+    lacks = None
+    if case.status not in WAITS_FOR_STAFF:
+        lacks = f"there is nothing to put aside: {_standing(case)}"
+    elif event.waits_for not in ("customer", "parcel", "supplier"):
+        lacks = "a case is put aside only while it waits for the customer, a parcel or a supplier"
+    elif not event.reason.strip():
+        lacks = "say in a few words what it waits for"
+    elif not now < event.until <= now + SNOOZE_MAX:
+        lacks = f"choose a time ahead, and not more than {SNOOZE_MAX.days} days"
+    if lacks is not None:
+        return _in_vain(case, event.by, f"Nothing was put aside: {lacks}.")
+    calendar = shop.team(case.team).calendar
+    until = calendar.next_open(event.until)
+    pauses = event.waits_for == "customer" and case.answered_at is None
+    left = _time_left(case, shop, now) if pauses else None
+    snooze = Snooze(event.waits_for, now, until, event.by, event.reason.strip(), left)
+    aside = replace(_taken(case, event.by, now), snooze=snooze)
+    if pauses:
+        clock = " The clock stands still until then, or until the customer writes."
+    elif is_awaited(aside):
+        clock = f" The customer still waits for an answer, so the clock goes on: due {_due_words(case, shop)}."
+    else:
+        clock = ""
+    told = Thread(
+        f"{_user(event.by)} put this aside until {_time(until, case, shop)}: it waits for the {event.waits_for}, "
+        f"{_quoted(event.reason)}.{clock}"
+    )
+    ladder: tuple[CaseEffect, ...] = ()
+    if case.snooze is not None and case.snooze.left is not None and not pauses:
+        # It had stood still, and goes on: what was left then is left now.
+        aside = _resumed(aside, case.snooze, shop, now)
+        ladder = _ladder(aside, shop, now)
+    return CaseTransition(aside, (*((StopLadder(),) if pauses else ladder), PlanWake(until), told, ShowCard()))
+
+
+def _time_left(case: Case, shop: Shop, now: datetime) -> timedelta:
+    """Tell how much working time is left until the answer is due; of a clock that stands, what was left then."""
+    if case.snooze is not None and case.snooze.left is not None:
+        return case.snooze.left
+    return shop.team(case.team).calendar.working_between(now, case.due_at)
+
+
+def _snooze_over(case: Case, event: SnoozeOver, shop: Shop, now: datetime) -> CaseTransition:
+    snooze = case.snooze
+    if snooze is None or snooze.until != event.until or case.status not in WAITS_FOR_STAFF:
+        return _ignored(case, "it is not put aside until now")
+    back, ladder = _unsnoozed(case, shop, now)
+    whom = case.claimed_by or _lead(case, shop)
+    told = Thread(
+        f"⏰ This was put aside until now: it waited for the {snooze.waits_for}, {_quoted(snooze.reason)}.", whom
+    )
+    return CaseTransition(back, (*ladder, told, ShowCard()))
+
+
+def _unsnoozed(case: Case, shop: Shop, now: datetime) -> tuple[Case, tuple[CaseEffect, ...]]:
+    """Take a case up again; where its clock had stood still, it goes on with what was left."""
+    snooze = case.snooze
+    back = replace(case, snooze=None)
+    if snooze is None or snooze.left is None or case.answered_at is not None:
+        return back, ()
+    back = _resumed(back, snooze, shop, now)
+    return back, (StopLadder(), *_ladder(back, shop, now))
+
+
+def _resumed(case: Case, snooze: Snooze, shop: Shop, now: datetime) -> Case:
+    calendar = shop.team(case.team).calendar
+    stood = f"the clock stood from {_time(snooze.since, case, shop)} to {_time(now, case, shop)}"
+    if shop.staff_language == "da":
+        stood = f"uret stod fra {_time(snooze.since, case, shop)} til {_time(now, case, shop)}"
+        return replace(
+            case,
+            due_at=calendar.add_working(now, snooze.left or timedelta()),
+            due_reason=f"{stood}, mens vi ventede på kunden",
+        )
+    return replace(
+        case,
+        due_at=calendar.add_working(now, snooze.left or timedelta()),
+        due_reason=f"{stood}, while we waited for the customer",
+    )
+
+
+def _call_needed(case: Case, event: CallNeeded, shop: Shop, now: datetime) -> CaseTransition:
+    if case.status == "call":
+        return _in_vain(case, event.by, "It stands there already that somebody has to call the customer.")
+    if case.status not in (*WAITS_FOR_STAFF, "unconfirmed"):
+        return _in_vain(case, event.by, f"Nothing was changed: {_standing(case)}.")
+    if not event.reason.strip():
+        return _in_vain(case, event.by, "Nothing was changed: say in a few words what the call is about.")
+    called = replace(_taken(case, event.by, now), status="call", call_reason=event.reason.strip())
+    told = Thread(f"📞 {_user(event.by)} says that the customer is to be called: {_quoted(event.reason)}")
+    if case.status != "unconfirmed":
+        return CaseTransition(called, (told, ShowCard()))
+    called = _due_anew(replace(called, claimed_by=event.by, claimed_at=now, answered_at=None), shop, now)
+    return CaseTransition(called, (StopLadder(), *_ladder(called, shop, now), told, ShowCard()))
+
+
+def _noted(case: Case, event: Noted) -> CaseTransition:
+    if not event.text.strip():
+        return _in_vain(case, event.by, "Nothing was noted: the note was empty.")
+    # For the others to find; nobody is called upon by it.
+    return CaseTransition(case, (Thread(f"📝 {_user(event.by)} notes: {_quoted(event.text)}"),))
+
+
+# A second team -------------------------------------------------------------------------------------------------
+
+
+def _task_opened(case: Case, event: TaskOpened, shop: Shop, now: datetime) -> CaseTransition:
+    if any(task.id == event.id for task in case.tasks):
+        return _ignored(case, "that task is there already")
+    lacks = None
+    if case.status == "confirmed":
+        lacks = "the customer has already said that it is right"
+    elif not shop.has_team(event.team):
+        lacks = f"there is no team {event.team}"
+    elif event.team == case.team:
+        lacks = f"team {event.team} has the case itself"
+    elif not event.text.strip():
+        lacks = "say what is to be done"
+    if lacks is not None:
+        return _in_vain(case, event.by, f"Nobody was asked: {lacks}.")
+    due_at, due_reason = _due(event.team, shop, now)
+    task = Task(event.id, event.team, event.text.strip(), event.by, now, due_at, due_reason)
+    told = Thread(f"{_user(event.by)} asked team {event.team}: {_quoted(event.text)}, due {_due_words(task, shop)}.")
+    asked = replace(case, tasks=(*case.tasks, task))
+    return CaseTransition(asked, (ShowTask(task.id), PlanTask(task.id, 1, due_at), told, ShowCard()))
+
+
+def _task_done(case: Case, event: TaskDone, now: datetime) -> CaseTransition:
+    task = next((each for each in case.tasks if each.id == event.task_id), None)
+    if task is None:
+        return _in_vain(case, event.by, "Nothing was changed: there is no such task.")
+    if task.done_at is not None:
+        who = "You" if task.done_by == event.by else _user(task.done_by)
+        return _in_vain(case, event.by, f"{who} did this {_ago(task.done_at, now)}.")
+    done = replace(task, done_at=now, done_by=event.by, note=event.note.strip())
+    finished = replace(case, tasks=tuple(done if each.id == task.id else each for each in case.tasks))
+    note = f" {_quoted(event.note)}" if event.note.strip() else ""
+    told = Thread(
+        f"☑️ {_user(event.by)} of team {task.team} did what was asked: {_quoted(task.text)}.{note}",
+        case.claimed_by or task.by,
+    )
+    return CaseTransition(finished, (ShowTask(task.id), told, ShowCard()))
+
+
+def _task_due(case: Case, event: TaskDue, shop: Shop, now: datetime) -> CaseTransition:
+    task = next((each for each in case.tasks if each.id == event.task_id), None)
+    if task is None or task.done_at is not None:
+        return _ignored(case, "the task is done")
+    team = shop.team(task.team)
+    whom = team.lead or shop.cx_owner if event.stage <= 1 else shop.cx_owner or team.lead
+    told = Thread(
+        f"⏰ Team {task.team} has not done yet what was asked: {_quoted(task.text)}, due {_due_words(task, shop)}.",
+        whom,
+    )
+    again = PlanTask(task.id, event.stage + 1, team.calendar.add_business_days(now, 1))
+    return CaseTransition(case, (ShowTask(task.id), told, ShowCard(), again))
+
+
 # The customer ---------------------------------------------------------------------------------------------------
 
 
-def _spoken_again(case: Case, event: CustomerSaid, shop: Shop, now: datetime) -> CaseTransition:
+def _said(case: Case, event: CustomerSaid | CustomerEdited, shop: Shop, now: datetime) -> CaseTransition:
+    case = replace(case, media=(*case.media, *event.media))
+    is_edit = isinstance(event, CustomerEdited)
+    lead = "✏️ The customer changed a message, which now says" if is_edit else "The customer writes"
+    if case.status in ("remedied", "unconfirmed"):
+        return _spoken_again(case, event, f"{lead}, so it is open again.", shop, now)
+    told = Thread(f"{lead}: {_quoted(event.text)}", case.claimed_by, event.media)
+    if case.status == "confirmed":
+        return CaseTransition(case, (told,))
+    heard, ladder = _waits_again(_heard(case, event.text), shop, now)
+    return CaseTransition(heard, (*ladder, told, ShowCard()))
+
+
+def _waits_again(case: Case, shop: Shop, now: datetime) -> tuple[Case, tuple[CaseEffect, ...]]:
+    """Let the clock run for a customer who has just written: it had stood still while we waited for them."""
+    if case.answered_at is not None:
+        waits = _due_anew(replace(case, answered_at=None, snooze=_without_customer(case.snooze)), shop, now)
+        return waits, (StopLadder(), *_ladder(waits, shop, now))
+    if case.snooze is not None and case.snooze.waits_for == "customer":
+        return _unsnoozed(case, shop, now)
+    return case, ()
+
+
+def _without_customer(snooze: Snooze | None) -> Snooze | None:
+    return None if snooze is not None and snooze.waits_for == "customer" else snooze
+
+
+def _spoken_again(
+    case: Case, event: CustomerSaid | CustomerEdited, lead: str, shop: Shop, now: datetime
+) -> CaseTransition:
     """Put a case before people again: whether these words are a yes, the bot must not guess (rule 4)."""
-    due_at, due_reason = _due(case.team, shop, now)
-    back = replace(
-        case,
-        status="open",
-        claimed_by=None,
-        claimed_at=None,
-        answered_at=None,
-        due_at=due_at,
-        due_reason=due_reason,
-    )
+    back = replace(case, status="open", claimed_by=None, claimed_at=None, answered_at=None)
+    back = _due_anew(back, shop, now)
     before = f" {_user(case.claimed_by)} had it last." if case.claimed_by else ""
-    told = Thread(f"The customer writes, so it is open again.{before} {_quoted(event.text)}", _called_upon(back, shop))
+    told = Thread(
+        f"{lead}{before} {_quoted(event.text)}",
+        _called_upon(back, shop),
+        event.media,
+    )
     return CaseTransition(_heard(back, event.text), (StopLadder(), *_ladder(back, shop, now), told, ShowCard()))
 
 
@@ -223,9 +496,9 @@ def _unhappy_again(case: Case, event: UnhappyAgain, shop: Shop, now: datetime) -
     about = ", ".join(word for word in (event.factor, event.touchpoint) if word)
     about = f" ({about})" if about else ""
     if case.status in WAITS_FOR_STAFF:
-        told = Thread(f"The customer is unhappy once more{about}: {_quoted(event.said)}", case.claimed_by)
-        return CaseTransition(_heard(case, event.said), (told, ShowCard()))
-    due_at, due_reason = _due(case.team, shop, now)
+        told = Thread(f"The customer is unhappy once more{about}: {_quoted(event.said)}", case.claimed_by, event.media)
+        heard, ladder = _waits_again(_heard(case, event.said), shop, now)
+        return CaseTransition(replace(heard, media=(*case.media, *event.media)), (*ladder, told, ShowCard()))
     must_call = case.cycle >= shop.max_cycles
     reopened = replace(
         case,
@@ -236,24 +509,40 @@ def _unhappy_again(case: Case, event: UnhappyAgain, shop: Shop, now: datetime) -
         claimed_at=None,
         answered_at=None,
         closed_at=None,
-        due_at=due_at,
-        due_reason=due_reason,
+        call_reason=f"asked {case.cycle} times and still not right" if must_call else None,
+        media=(*case.media, *event.media),
     )
+    reopened = _due_anew(reopened, shop, now)
     before = f" {_user(case.claimed_by)} had it last." if case.claimed_by else ""
     outcome = (
         f"Asked {case.cycle} times and still not right: call the customer."
         if must_call
         else f"The customer says that it is not right: reopened, cycle {reopened.cycle}."
     )
-    told = Thread(f"{outcome}{before} They said{about}: {_quoted(event.said)}", _called_upon(reopened, shop))
+    told = Thread(
+        f"{outcome}{before} They said{about}: {_quoted(event.said)}\n{_story(case, shop)}",
+        _called_upon(reopened, shop),
+        event.media,
+    )
     effects: tuple[CaseEffect, ...] = (StopLadder(), *_ladder(reopened, shop, now), told, ShowCard())
     return CaseTransition(_heard(reopened, event.said), effects)
+
+
+def _story(case: Case, shop: Shop) -> str:
+    """Tell the whole story of a case in a few lines, so that whoever comes to it anew need not ask the customer."""
+    first = f"{_time(case.opened_at, case, shop)} – it began: {_quoted(case.said)}"
+    done = [
+        f"{_time(each.at, case, shop)} – {_user(each.by)} did: {_remedy_words(each, shop)} {_quoted(each.note)}"
+        + (f" (root cause: {shop.cause_label(each.root_cause, shop.staff_language)})" if each.root_cause else "")
+        for each in case.remedies
+    ]
+    return "\n".join(["The story so far:", first, *done])
 
 
 def _confirmed(case: Case, now: datetime) -> CaseTransition:
     if case.status == "confirmed":
         return _ignored(case, "the customer has said so before")
-    closed = replace(case, status="confirmed", closed_at=now)
+    closed = replace(case, status="confirmed", closed_at=now, snooze=None)
     told = Thread("The customer says that it is right now. The case is closed.", case.claimed_by)
     return CaseTransition(closed, (StopLadder(), told, ShowCard()))
 
@@ -268,23 +557,45 @@ def _silent(case: Case) -> CaseTransition:
 # The ladder -----------------------------------------------------------------------------------------------------
 
 
-def _warned(case: Case, stage: int, shop: Shop, now: datetime) -> CaseTransition:
+def no_longer(case: Case, stage: int, now: datetime) -> str | None:
+    """Say why a step of the ladder has lost its ground; None where it stands. Asked when it is due, and when sent."""
     if case.status not in WAITS_FOR_STAFF:
-        return _ignored(case, f"no warning is due: {_standing(case)}")
+        return f"no warning is due: {_standing(case)}"
     if case.answered_at is not None:
-        return _ignored(case, "no warning is due: the customer has been answered")
+        return "no warning is due: the customer has been answered"
+    if is_paused(case):
+        return "no warning is due: the clock stands still while we wait for the customer"
     if (stage < _BREACH) == (now >= case.due_at):
-        return _ignored(case, "this warning belongs to another moment")
+        return "this warning belongs to another moment"
+    if stage > _CX_OWNER and case.claimed_by is not None:
+        return "it has been taken since"
+    return None
+
+
+def is_paused(case: Case) -> bool:
+    """Tell whether the clock of the answer stands still, because we wait for the customer."""
+    return case.snooze is not None and case.snooze.left is not None
+
+
+def is_awaited(case: Case) -> bool:
+    """Tell whether the customer waits for a person now, so that the clock runs."""
+    return case.status in WAITS_FOR_STAFF and case.answered_at is None and not is_paused(case)
+
+
+def _warned(case: Case, stage: int, shop: Shop, now: datetime) -> CaseTransition:
+    ended = no_longer(case, stage, now)
+    if ended is not None:
+        return _ignored(case, ended)
     if stage < _BREACH:
         whom = case.claimed_by or _lead(case, shop)
-        told = Thread(f"The customer waits for an answer, due {case.due_reason}.", whom)
-        return CaseTransition(case, (told,))
-    if stage > _CX_OWNER and case.claimed_by is not None:
-        return _ignored(case, "it has been taken since")
+        told = Thread(f"The customer waits for an answer, due {_due_words(case, shop)}.", whom, stage=stage)
+        return CaseTransition(case, (told, ShowCard()))
     raised = replace(case, rung=max(case.rung, min(stage, _CX_OWNER)))
     who = f"{_user(case.claimed_by)} has it" if case.claimed_by else "nobody has taken it"
     told = Thread(
-        f"The customer still waits for an answer, and {who}. It was due {case.due_reason}.", _called_upon(raised, shop)
+        f"The customer still waits for an answer, and {who}. It was due {_due_words(case, shop)}.",
+        _called_upon(raised, shop),
+        stage=stage,
     )
     more = () if stage >= _CX_OWNER and case.claimed_by else (_next_rung(case, stage + 1, shop, now),)
     return CaseTransition(raised, (told, ShowCard(), *more))
@@ -292,6 +603,8 @@ def _warned(case: Case, stage: int, shop: Shop, now: datetime) -> CaseTransition
 
 def _ladder(case: Case, shop: Shop, now: datetime) -> tuple[PlanLadder, ...]:
     """Plan what is still ahead: the warning and the breach, or where the due time has passed, the next rung."""
+    if is_paused(case):
+        return ()
     if now >= case.due_at:
         return (_next_rung(case, max(case.rung, _BREACH) + 1, shop, now),)
     calendar = shop.team(case.team).calendar
@@ -308,11 +621,35 @@ def _due(team: str, shop: Shop, now: datetime) -> tuple[datetime, str]:
     """Give the time of the first answer, and in words why it is that time."""
     answering = shop.team(team)
     due_at = answering.calendar.after(now, answering.first_answer)
-    return due_at, answering.calendar.explain(now, due_at)
+    return due_at, answering.calendar.explain(now, due_at, answering.first_answer, shop.staff_language)
+
+
+def _due_anew(case: Case, shop: Shop, now: datetime) -> Case:
+    due_at, due_reason = _due(case.team, shop, now)
+    return replace(case, due_at=due_at, due_reason=due_reason)
+
+
+def _due_words(what: Case | Task, shop: Shop) -> str:
+    """Say when something is due, and why, each once."""
+    return f"{said_at(what.due_at, shop.team(what.team).calendar.zone, shop.staff_language)}: {what.due_reason}"
+
+
+def _time(at: datetime, case: Case, shop: Shop) -> str:
+    return said_at(at, shop.team(case.team).calendar.zone, shop.staff_language)
+
+
+def _remedy_words(remedy: Remedy, shop: Shop) -> str:
+    label = shop.remedy_label(remedy.kind, shop.staff_language)
+    return f"{label} ({remedy.value})" if remedy.value else label
 
 
 def _lead(case: Case, shop: Shop) -> str | None:
     return shop.team(case.team).lead or shop.cx_owner
+
+
+def called_upon(case: Case, shop: Shop) -> str | None:
+    """Give whoever is answerable for a case as it stands: who has it, or whoever stands on its rung."""
+    return case.claimed_by or _called_upon(case, shop)
 
 
 def _called_upon(case: Case, shop: Shop) -> str | None:

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from bot.desk.working_time import Calendar
 from bot.durations import Duration
+from bot.public_days import QUIET_DAYS, QuietDay
 
 Texts: TypeAlias = Mapping[str, str]
 """Words per language code."""
@@ -17,8 +18,9 @@ Texts: TypeAlias = Mapping[str, str]
 FALLBACK = "fallback"
 """The team of whatever nobody answers for: the fallback channel."""
 
-_AT_ONCE = Duration()
 _ONE_BUSINESS_DAY = Duration(business_days=1)
+_TWO_BUSINESS_DAYS = Duration(business_days=2)
+_FIVE_BUSINESS_DAYS = Duration(business_days=5)
 
 FACTORS = ("promise", "service", "clarity", "quality")
 
@@ -38,20 +40,63 @@ DEFAULT_TOUCHPOINTS: Mapping[str, Texts] = {
 
 @dataclass(frozen=True, slots=True)
 class RemedyKind:
-    """A way of putting things right: its label per language, and how long after it the customer is asked again."""
+    """A way of putting things right, and when the customer is asked whether it is right now.
+
+    `reask_after` counts from the click (None: as the flow says), or where the kind `counts_from_delivery`, from when
+    what was sent is delivered; nobody telling of that, from `delivered_by` after the click. `has_value`: it comes with
+    an amount, which is then asked for.
+    """
 
     label: Texts
-    reask_after: Duration = _AT_ONCE
+    reask_after: Duration | None = None
+    has_value: bool = False
+    counts_from_delivery: bool = False
+    delivered_by: Duration = _FIVE_BUSINESS_DAYS
 
 
 DEFAULT_REMEDIES: Mapping[str, RemedyKind] = {
-    "refund": RemedyKind({"en": "Refund", "da": "Pengene retur"}),
-    "replacement": RemedyKind({"en": "Replacement", "da": "Ombytning"}),
-    "credit": RemedyKind({"en": "Credit", "da": "Tilgodebevis"}),
+    "refund": RemedyKind({"en": "Refund", "da": "Pengene retur"}, has_value=True),
+    "replacement": RemedyKind({"en": "Replacement", "da": "Ombytning"}, counts_from_delivery=True),
+    "credit": RemedyKind({"en": "Credit", "da": "Tilgodebevis"}, has_value=True),
     "explanation": RemedyKind({"en": "Explanation", "da": "Forklaring"}),
-    "visit": RemedyKind({"en": "Visit", "da": "Besøg"}),
+    "visit": RemedyKind({"en": "Visit", "da": "Besøg"}, _TWO_BUSINESS_DAYS),
     "none": RemedyKind({"en": "No remedy possible", "da": "Kan ikke udbedres"}),
 }
+
+DEFAULT_CAUSES: Mapping[str, Texts] = {
+    "carrier": {"en": "Carrier", "da": "Fragtfirma"},
+    "warehouse": {"en": "Stock or packing", "da": "Lager eller pakning"},
+    "product": {"en": "Fault of the product", "da": "Fejl ved varen"},
+    "information": {"en": "Wrong or unclear information", "da": "Forkert eller uklar information"},
+    "promise": {"en": "Promised too much", "da": "Lovet for meget"},
+    "handling": {"en": "Our handling", "da": "Vores ekspedition"},
+    "supplier": {"en": "Supplier", "da": "Leverandør"},
+    "expectation": {"en": "Expected something else", "da": "Ventede noget andet"},
+}
+"""Why it went wrong: what a remedy is noted with, so that the firm learns."""
+
+
+@dataclass(frozen=True, slots=True)
+class SavedAnswer:
+    """Words that staff can begin a reply with: a name for them, and the text per language of the customer."""
+
+    label: Texts
+    text: Texts
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingRule:
+    """Whose an unhappy reply is when all that is named here fits; what is None fits anything.
+
+    `where` is where in shop.yaml it stands, for whoever asks why.
+    """
+
+    team: str
+    touchpoint: str | None = None
+    factor: str | None = None
+    tag: str | None = None
+    shop: str | None = None
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +120,34 @@ class Team:
 
 
 @dataclass(frozen=True, slots=True)
+class Bounds:
+    """Shares (0…1) of the first who are asked after an import, beyond which it is stopped until somebody looks."""
+
+    unhappy: float = 0.3
+    blocked: float = 0.1
+    unknown: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
 class Guards:
     """When customers are left in peace.
 
     No message of the bot's own accord between `quiet_from` and `quiet_to` (the customer's wall clock; equal: no quiet
-    hours), no second question within `ask_every` of the last, and none within `pause_after_talk` of the last word in a
-    talk. Of questions that are late because nobody could ask them, `catch_up_per_hour` begin in an hour.
+    hours), nor on `quiet_days` (the customer's calendar: ``sundays``, and the public ``holidays`` of their country); no
+    second question within `ask_every` of the last, and none within `pause_after_talk` of the customer's last word. Of
+    questions that are late because nobody could ask them, `catch_up_per_hour` begin in an hour. Of a large import
+    `import_first` begin; an hour after these the others follow, unless more than the shares in `import_stops_at` of
+    them were unhappy, blocked the bot, or are lost.
     """
 
     quiet_from: time = time(21)
     quiet_to: time = time(8, 30)
-    ask_every: timedelta = timedelta()
-    pause_after_talk: timedelta = timedelta()
+    quiet_days: tuple[QuietDay, ...] = QUIET_DAYS
+    ask_every: timedelta = timedelta(days=1)
+    pause_after_talk: timedelta = timedelta(hours=2)
     catch_up_per_hour: int = 60
+    import_first: int = 100
+    import_stops_at: Bounds = Bounds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +168,8 @@ class Shop:
     none. `max_cycles` is how often a customer is asked about one case before a person calls. `link_expires_after` is
     the life of an unused chat link; `change_answer` is how long an answer can be changed, and the card of a case it
     opened waits (None: ten minutes, and the card does not wait). `messages_per_second` and `per_chat_per_second` are
-    the send budget.
+    the send budget. `staff_language` is what cards and notices are written in. `routing` are the rules beside what the
+    teams answer for. Of new cards, `cards_per_minute` at most come into one channel, after a summary of all.
 
     Source: one message a second per chat, thirty in all: https://core.telegram.org/bots/faq (read 2025-11).
     """
@@ -134,6 +195,11 @@ class Shop:
     change_answer: timedelta | None = None
     messages_per_second: int = 30
     per_chat_per_second: int = 1
+    staff_language: str = "en"
+    routing: tuple[RoutingRule, ...] = ()
+    causes: Mapping[str, Texts] = field(default_factory=lambda: DEFAULT_CAUSES)
+    saved_answers: Mapping[str, SavedAnswer] = field(default_factory=dict)
+    cards_per_minute: int = 20
 
     @property
     def alarm_channel(self) -> str:
@@ -158,6 +224,27 @@ class Shop:
         """Name a remedy in a language, or else in the shop's own, or else by its key."""
         remedy = self.remedies.get(key)
         return self._in_language(remedy.label if remedy else {}, language, key)
+
+    def cause_label(self, key: str, language: str) -> str:
+        """Name a root cause in a language, or else in the shop's own, or else by its key."""
+        return self._in_language(self.causes.get(key, {}), language, key)
+
+    def answers_in(self, language: str, **known: str) -> list[tuple[str, str, str]]:
+        """Give the saved answers there are in a customer's language, as (key, name, text).
+
+        `known` fills in what a text leaves open: ``{first_name}``, ``{order}``, ``{bought}``. What is not known is left
+        standing, so that whoever sends it sees that something is missing.
+        """
+        spoken = (language, language.partition("-")[0])
+        found = []
+        for key, answer in self.saved_answers.items():
+            text = next((answer.text[code] for code in spoken if code in answer.text), None)
+            if text is None:
+                continue
+            for name, value in known.items():
+                text = text.replace(f"{{{name}}}", value) if value else text
+            found.append((key, self._in_language(answer.label, self.staff_language, key), text))
+        return found
 
     def _in_language(self, texts: Texts, language: str, key: str) -> str:
         wanted = (language, language.partition("-")[0], *self.languages, *texts)

@@ -48,6 +48,23 @@ def share(text: str) -> float:
     return float(text)
 
 
+def yes_or_no(text: str) -> bool:
+    """Read a yes or a no."""
+    answer = {"true": True, "yes": True, "false": False, "no": False}.get(text.lower())
+    if answer is None:
+        msg = f"{text!r} is neither yes nor no; write true or false"
+        raise ValueError(msg)
+    return answer
+
+
+def from_delivery(text: str) -> bool:
+    """Read what a length of time counts from: true where that is the delivery."""
+    if text not in ("click", "delivery"):
+        msg = f"nothing counts from {text!r}; write click (of the remedy) or delivery (of what was sent)"
+        raise ValueError(msg)
+    return text == "delivery"
+
+
 def fixed_length(text: str) -> timedelta:
     """Read a length of time that needs no calendar."""
     length = parse_duration(text)

@@ -13,8 +13,10 @@ from zoneinfo import ZoneInfo
 
 import holidays
 from babel import Locale
+from babel.dates import format_date, format_datetime
 
 from bot.durations import Duration
+from bot.public_days import holidays_of
 
 Hours: TypeAlias = tuple[tuple[time, time], ...]
 """The opening periods of one day, in order and apart. An end of 00:00 is the midnight that ends the day."""
@@ -25,11 +27,39 @@ Day: TypeAlias = date | tuple[int, int]
 OFFICE_HOURS: Mapping[int, Hours] = {weekday: ((time(9), time(17)),) for weekday in range(5)}
 """Monday to Friday, 09:00–17:00."""
 
-_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_MONTHS = (
-    *("January", "February", "March", "April", "May", "June"),
-    *("July", "August", "September", "October", "November", "December"),
-)
+_WORDS: Mapping[str, Mapping[str, str]] = {
+    "en": {
+        "time": "EEE d MMM HH:mm",
+        "day": "EEE d MMM",
+        "one": "one business day",
+        "days": "{n} business days",
+        "hour": "one working hour",
+        "hours": "{n} working hours",
+        "minutes": "{n} minutes of working time",
+        "counted": "counted from {time}, when the team opens",
+        "holiday": "{day} is a holiday in {country} ({name})",
+        "own": "{day} is a day off of the team's own",
+        "worked": "{day} is worked",
+        "more": "and {n} more days off",
+    },
+    "da": {
+        "time": "EEE d. MMM 'kl.' HH.mm",
+        "day": "EEE d. MMM",
+        "one": "én arbejdsdag",
+        "days": "{n} arbejdsdage",
+        "hour": "én arbejdstime",
+        "hours": "{n} arbejdstimer",
+        "minutes": "{n} minutters arbejdstid",
+        "counted": "regnet fra {time}, når teamet åbner",
+        "holiday": "{day} er helligdag i {country} ({name})",
+        "own": "{day} er teamets egen fridag",
+        "worked": "{day} er arbejdsdag",
+        "more": "og {n} fridage til",
+    },
+}
+"""How a due time is explained, in the languages that the product speaks to staff."""
+_NAMED_DAYS = 3
+_ONE_DAY_LONG = Duration(business_days=1)
 _ONE_DAY = timedelta(days=1)
 _SEARCH_DAYS = 4000
 """How far ahead an opening is looked for: any calendar that ever opens does so within these eleven years."""
@@ -65,16 +95,16 @@ class Calendar:
 
     def hours_on(self, day: date) -> Hours:
         """Tell the opening periods of `day`, a date in the calendar's own zone; empty where the team is off."""
-        own = self.own_days.get(day, self.own_days.get((day.month, day.day)))
+        own = self._own_hours(day)
         if own is not None:
             return own
         return () if self.holiday_on(day) else self.hours.get(day.weekday(), ())
 
-    def holiday_on(self, day: date) -> str | None:
-        """Name the holiday that falls on `day`, in English where the library knows it in English."""
+    def holiday_on(self, day: date, language: str = "en") -> str | None:
+        """Name the holiday that falls on `day`, in a language where the library knows it in that one."""
         if self.country is None:
             return None
-        return _holidays(self.country, self.subdivision, self.categories, day.year).get(day)
+        return holidays_of(self.country, self.subdivision, self.categories, day.year, language).get(day)
 
     def is_open(self, at: datetime) -> bool:
         """Tell whether the team works at that moment. The moment of closing is closed."""
@@ -98,7 +128,7 @@ class Calendar:
         day = self._local(begun).date()
         for _ in range(n):
             day = next(later for later in _days(day + _ONE_DAY) if self._opened(later))
-        wanted = _instant(day, self._wall_time(begun), self._zone) if n > 0 else begun
+        wanted = _instant(day, self._wall_time(begun), self.tz) if n > 0 else begun
         for start, end in self._opened(day):
             if wanted <= end:
                 return max(start, wanted)
@@ -129,40 +159,49 @@ class Calendar:
             return self.add_business_days(at, length.business_days)
         return self.add_working(at, length.span)
 
-    def explain(self, at: datetime, due: datetime) -> str:
-        """Say in plain words why what came `at` is due then: the days counted, and the days off on the way."""
+    def explain(self, at: datetime, due: datetime, length: Duration = _ONE_DAY_LONG, language: str = "en") -> str:
+        """Say in few words why what came `at` is due at `due`, `length` later: what was counted, and the days off.
+
+        The time itself is not said: see `said_at`. Of many days off on the way the first three are named.
+        """
+        words = _WORDS.get(language, _WORDS["en"])
+        parts = [_length_in(words, length)]
         begun = self.next_open(at)
-        first, last = self._local(begun).date(), self._local(due).date()
-        between = [first + _ONE_DAY * n for n in range(1, (last - first).days + 1)]
-        count = sum(1 for day in between if self._opened(day))
-        length = "the same working day" if count == 0 else f"{count} business days" if count > 1 else "one business day"
-        parts = [f"{self._said(due)}: {length}"]
         if begun != at:
-            parts.append(f"counted from {self._said(begun)}, when the team opens")
-        on_the_way = [self._local(at).date() + _ONE_DAY * n for n in range((last - self._local(at).date()).days + 1)]
-        parts += [why for day in on_the_way if (why := self._why_off(day))]
-        return "; ".join(parts)
+            parts.append(words["counted"].format(time=said_at(begun, self.zone, language)))
+        day, last = self._local(at).date(), self._local(due).date()
+        off: list[str] = []
+        while day <= last:
+            if why := self._why_odd(day, words, language):
+                off.append(why)
+            day += _ONE_DAY
+        more = [words["more"].format(n=len(off) - _NAMED_DAYS)] if len(off) > _NAMED_DAYS else []
+        return ", ".join([*parts, *off[:_NAMED_DAYS], *more])
 
-    def _why_off(self, day: date) -> str | None:
-        """Say why a day that is usually worked is not; None where it is worked, or a plain day off."""
-        if self._opened(day) or not self.hours.get(day.weekday()):
+    def _why_odd(self, day: date, words: Mapping[str, str], language: str) -> str | None:
+        """Say why a day is not what its weekday is: off though it is usually worked, or the other way round."""
+        usual, opened = bool(self.hours.get(day.weekday())), bool(self._opened(day))
+        if usual == opened:
             return None
-        name = f"{_WEEKDAYS[day.weekday()]} {day.day} {_MONTHS[day.month - 1]}"
+        named = format_date(day, words["day"], locale=language if language in _WORDS else "en")
+        if opened:
+            return words["worked"].format(day=named)
         holiday = self.holiday_on(day)
-        if holiday is None:
-            return f"{name} is a day off of the team's own"
-        return f"{name} is a holiday in {_country_name(self.country or '')} ({holiday})"
+        if holiday is None or self._own_hours(day) is not None:
+            return words["own"].format(day=named)
+        country = _country_name(self.country or "", language)
+        return words["holiday"].format(day=named, country=country, name=self.holiday_on(day, language))
 
-    def _said(self, at: datetime) -> str:
-        local = self._local(at)
-        return f"{_WEEKDAYS[local.weekday()]} {local.day} {_MONTHS[local.month - 1]} {local:%H:%M}"
+    def _own_hours(self, day: date) -> Hours | None:
+        return self.own_days.get(day, self.own_days.get((day.month, day.day)))
 
     @property
-    def _zone(self) -> ZoneInfo:
+    def tz(self) -> ZoneInfo:
+        """The clock on the team's wall."""
         return ZoneInfo(self.zone)
 
     def _local(self, at: datetime) -> datetime:
-        return at.astimezone(self._zone)
+        return at.astimezone(self.tz)
 
     def _wall_time(self, at: datetime) -> time:
         """Read the clock on the wall; in the hour that autumn repeats, the latest that it has shown yet.
@@ -173,7 +212,7 @@ class Calendar:
         if not local.fold:
             return local.time()
         first_pass = local.replace(fold=0).astimezone(UTC)
-        change = _clock_change(first_pass, at.astimezone(UTC), self._zone)
+        change = _clock_change(first_pass, at.astimezone(UTC), self.tz)
         shown = self._local(change - timedelta(microseconds=1))
         return shown.time() if shown.date() == local.date() else local.time()
 
@@ -181,8 +220,8 @@ class Calendar:
         """Give the opening periods of a local day as moments; what the spring change swallows is left out."""
         spans = (
             (
-                _instant(day, start, self._zone),
-                _instant(day if end > time() else day + _ONE_DAY, end, self._zone),
+                _instant(day, start, self.tz),
+                _instant(day if end > time() else day + _ONE_DAY, end, self.tz),
             )
             for start, end in self.hours_on(day)
         )
@@ -192,6 +231,26 @@ class Calendar:
         """Go through the opening periods from the local day of `at` on."""
         for day in _days(self._local(at).date()):
             yield from self._opened(day)
+
+
+def said_at(at: datetime, zone: str, language: str = "en") -> str:
+    """Write a time for staff, in few signs: ``Mon 23 Nov 10:00``."""
+    known = language if language in _WORDS else "en"
+    return format_datetime(at, _WORDS[known]["time"], tzinfo=ZoneInfo(zone), locale=known)
+
+
+def said_length(length: Duration, language: str = "en") -> str:
+    """Write a length of working time: ``one business day``, ``4 working hours``."""
+    return _length_in(_WORDS.get(language, _WORDS["en"]), length)
+
+
+def _length_in(words: Mapping[str, str], length: Duration) -> str:
+    if length.business_days:
+        return words["one"] if length.business_days == 1 else words["days"].format(n=length.business_days)
+    minutes = round(length.span.total_seconds() / 60)
+    if minutes % 60:
+        return words["minutes"].format(n=minutes)
+    return words["hour"] if minutes == 60 else words["hours"].format(n=minutes // 60)  # noqa: PLR2004 - of an hour
 
 
 def country_problem(country: str, subdivision: str | None, categories: tuple[str, ...]) -> tuple[str, list[str]] | None:
@@ -210,18 +269,9 @@ def country_problem(country: str, subdivision: str | None, categories: tuple[str
     return None
 
 
-@lru_cache(maxsize=512)
-def _holidays(country: str, subdivision: str | None, categories: tuple[str, ...], year: int) -> Mapping[date, str]:
-    """Look one year's holidays up; names in English where there are any."""
-    languages = holidays.country_holidays(country).supported_languages
-    language = next((known for known in languages if known.startswith("en")), None)
-    found = holidays.country_holidays(country, subdiv=subdivision, years=year, categories=categories, language=language)
-    return dict(found)
-
-
 @lru_cache(maxsize=256)
-def _country_name(country: str) -> str:
-    return str(Locale("en").territories.get(country, country))
+def _country_name(country: str, language: str = "en") -> str:
+    return str(Locale(language if language in _WORDS else "en").territories.get(country, country))
 
 
 def _days(first: date) -> Iterator[date]:

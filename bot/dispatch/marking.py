@@ -6,20 +6,25 @@ Deciding whether and when is not done here; nor is sending.
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import get_args
 
 from bot import conversations, retry
 from bot.dispatch.attempts import AT_MOST_ONCE, NotYet, Outcome
+from bot.dispatch.crowds import summary_sent
 from bot.dispatch.refusals import refused, say_in_thread, try_again
 from bot.durations import parse_duration
 from bot.errors import DeliveryDelayed, DeliveryRefused, DeliveryUnknown
 from bot.flows.state import State
 from bot.messages import House, note_down
-from bot.ports.records import Arrived, Conversation, Outgoing, OutgoingState, Post, Underway
+from bot.ports.records import Arrived, Conversation, DeskKind, Outgoing, OutgoingState, Post, Underway
 from bot.ports.store import UnitOfWork
 from bot.sales import after
 
 PLAIN = frozenset({"question", "reminder", "notice", "answer", "system", "edit"})
 """What arrives without anybody having to be told of it."""
+
+DESK: tuple[str, ...] = get_args(DeskKind)
+"""What goes to Slack."""
 
 
 def mark_all(
@@ -114,7 +119,7 @@ def _known_late(uow: UnitOfWork, house: House, outcome: Outcome, now: datetime) 
 
 def _read_ahead(uow: UnitOfWork, messages: Sequence[Outgoing]) -> None:
     """Read together what the marks ask for one by one; threads and edits ask for little."""
-    spoken = [each for each in messages if each.kind not in ("system", "edit", "thread", "whisper", "alarm")]
+    spoken = [each for each in messages if each.kind not in ("system", "edit", "thread", "whisper", "digest", "alarm")]
     if spoken:
         uow.read_ahead(
             customers={each.customer_id for each in spoken if each.customer_id},
@@ -180,15 +185,29 @@ def _sent(uow: UnitOfWork, house: House, message: Outgoing, now: datetime) -> No
     if message.kind == "card" and message.case_id:
         channel = message.body["channel"]
         uow.put_post(Post(message.case_id, channel, message.external or message.body.get("ts") or ""))
+    if message.kind == "task":
+        _task_stands(uow, message)
+    if message.kind == "digest":
+        summary_sent(uow, message)
     _tell(uow, message, now)
     _asked(uow, house, message, now)
     if message.kind == "staff_reply":
         say_in_thread(uow, house, message, "✅ Delivered to the customer.", now)
 
 
+def _task_stands(uow: UnitOfWork, message: Outgoing) -> None:
+    """Remember where a task stands in its team's channel."""
+    case = uow.case(message.case_id or "")
+    if case is None:
+        return
+    where = {"channel": message.body["channel"], "ts": message.external}
+    tasks = tuple(replace(each, **where) if each.id == message.body["task_id"] else each for each in case.tasks)
+    uow.put_case(replace(case, tasks=tasks))
+
+
 def _tell(uow: UnitOfWork, message: Outgoing, now: datetime) -> None:
     """Note in the log what was said to a customer."""
-    if message.kind not in ("edit", "card", "whisper", "thread", "alarm"):
+    if message.kind not in ("edit", *DESK):
         note_down(
             uow, now, "message.sent", sale_id=message.sale_id, customer_id=message.customer_id, message=message.kind,
             text=message.body.get("text"),

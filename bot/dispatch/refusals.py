@@ -41,6 +41,12 @@ def refused(uow: UnitOfWork, house: House, message: Outgoing, error: DeliveryRef
     if message.channel == "slack" and error.reason == "channel_gone":
         _fall_back(uow, house, message, error, now)
         return
+    if message.kind == "digest" and error.reason == "gone":
+        _gone(uow, message, error)
+        return
+    if message.kind == "task" and error.reason == "gone" and message.body.get("ts"):
+        _task_anew(uow, house, message, now)
+        return
     if message.kind in ("card", "thread") and error.reason == "gone" and not message.body.get("anew"):
         uow.put_outgoing(replace(message, state="refused", reason="the card was deleted; it is posted anew"))
         case = uow.case(message.case_id or "")
@@ -61,6 +67,15 @@ def refused(uow: UnitOfWork, house: House, message: Outgoing, error: DeliveryRef
         conversations.unreachable(uow, house, message.conversation_id, error.reason, now)
 
 
+def _task_anew(uow: UnitOfWork, house: House, message: Outgoing, now: datetime) -> None:
+    """What stood for a task was deleted: it is posted anew."""
+    uow.put_outgoing(replace(message, state="refused", reason="it was deleted; it is posted anew", lease_until=None))
+    case = uow.case(message.case_id or "")
+    if case is not None:
+        where, what = message.body["channel"], message.body["task_id"]
+        tell_desk(uow, house, case, "task", now, lane=message.lane, channel=where, task_id=what)
+
+
 def _lost(uow: UnitOfWork, message: Outgoing, reason: str, now: datetime) -> None:
     customer = uow.customer(message.customer_id or "")
     if customer is not None and customer.unreachable_at is None:
@@ -72,6 +87,9 @@ def _fall_back(uow: UnitOfWork, house: House, message: Outgoing, error: Delivery
     """The channel is archived or the bot was thrown out: the case goes to the fallback channel; the clock goes on."""
     fallback = house.shop.fallback_channel
     case = uow.case(message.case_id or "")
+    if message.kind == "digest":
+        _gone(uow, message, error)
+        return
     if message.kind == "whisper" or case is None:
         uow.put_outgoing(replace(message, state="refused", reason=str(error), lease_until=None))
         return
@@ -80,6 +98,14 @@ def _fall_back(uow: UnitOfWork, house: House, message: Outgoing, error: Delivery
         try_again(uow, house, message, DeliveryDelayed(why, retry_after=timedelta(minutes=5)), why, now)
         return
     uow.put_outgoing(replace(message, state="refused", reason=f"{error}; sent to {fallback} instead", lease_until=None))
+    if message.kind == "task":
+        tell_desk(
+            uow, house, case, "task", now, lane=message.lane, channel=fallback, task_id=message.body["task_id"]
+        )  # fmt: skip
+        return
+    if case.fell_back is None:
+        case = replace(case, fell_back=str(message.body.get("channel")))
+        uow.put_case(case)
     if not _stands_in(uow, case, fallback):
         channel = message.body.get("channel")
         note_down(uow, now, "case.fell_back", sale_id=case.sale_id, case_id=case.id, channel=channel)
@@ -88,6 +114,12 @@ def _fall_back(uow: UnitOfWork, house: House, message: Outgoing, error: Delivery
         tell_desk(uow, house, case, "thread", now, text=words, mention=None)
     if message.kind == "thread":
         tell_desk(uow, house, case, "thread", now, text=message.body["text"], mention=message.body.get("mention"))
+
+
+def _gone(uow: UnitOfWork, message: Outgoing, error: DeliveryRefused) -> None:
+    """A summary has no place any more, or was deleted: the next one is posted anew, and cards find their own way."""
+    uow.put_outgoing(replace(message, state="refused", reason=str(error), lease_until=None))
+    uow.put_note(f"digest:{message.body.get('channel')}", "")
 
 
 def _alarm_falls_back(uow: UnitOfWork, house: House, message: Outgoing, error: DeliveryRefused, now: datetime) -> None:

@@ -174,9 +174,8 @@ def next_turn(state: State) -> State:
 
 def open_question(state: State, ask: Ask, *before: Effect, instead_of: int | None = None) -> Transition:
     """Ask: the one question that is now open."""
-    state = replace(next_turn(state), status="asking", step=ask.name)
-    asked = Asked(state.turn, ask.name, promise=state.promise, instead_of=instead_of)
-    state = replace(state, asked=(*state.asked, asked))
+    asked = Asked(state.turn + 1, ask.name, promise=state.promise, instead_of=instead_of)
+    state = replace(next_turn(state), status="asking", step=ask.name, asked=(*state.asked, asked))
     return Transition(state, (*before, SendQuestion(ask.name, state.turn)))
 
 

@@ -38,7 +38,9 @@ class State:
     `spoken`: words came since the open question, so no reminder and no "silence"; outside a question: words came that
     a person was told of. `stopped`: the customer said stop, so nothing more goes out to them from this conversation,
     even where it had ended another way before. `acknowledged` counts the thanks for words, and so numbers them.
-    `notes` is what steps set; `promise` the promise that is being spoken of.
+    `notes` is what steps set; `promise` the promise that is being spoken of. `about` names the items (by sku) that it
+    is about, where it is not about the whole order; `batch` is the import that it began by, if it did.
+    `follows`: it began in the same talk as another, right after the customer's answer there.
     """
 
     status: Status = "new"
@@ -54,6 +56,9 @@ class State:
     acknowledged: int = 0
     notes: Mapping[str, Any] = field(default_factory=lambda: NO_NOTES)
     promise: str | None = None
+    about: tuple[str, ...] = ()
+    batch: str = ""
+    follows: bool = False
 
 
 def state_to(state: State) -> dict[str, Any]:
@@ -62,6 +67,7 @@ def state_to(state: State) -> dict[str, Any]:
     return {name: getattr(state, name) for name in State.__dataclass_fields__} | {
         "asked": asked,
         "notes": dict(state.notes),
+        "about": list(state.about),
     }
 
 
@@ -81,4 +87,5 @@ def state_from(values: Mapping[str, Any]) -> State:
     known = {name: values[name] for name in State.__dataclass_fields__ if name in values}
     asked = tuple(Asked(**{name: one[name] for name in _ASKED if name in one}) for one in known.pop("asked", ()))
     notes = dict(known.pop("notes", None) or NO_NOTES)
-    return State(**known, asked=asked, notes=notes)
+    about = tuple(known.pop("about", ()))
+    return State(**known, asked=asked, notes=notes, about=about)

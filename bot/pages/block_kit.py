@@ -4,8 +4,11 @@ What pressing does is handed in; which blocks there are and what is in them is t
 Source: https://docs.slack.dev/reference/block-kit (read 2026-11-25).
 """
 
+import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, TypeAlias
+from zoneinfo import ZoneInfo
 
 from bot.adapters.sandbox.slack import markup
 from bot.pages.drawing import FIELDS, choose, html, put
@@ -16,8 +19,11 @@ Press: TypeAlias = Callable[[str, str | None, Mapping[str, Sequence[str]]], Awai
 
 _MENUS = {"static_select", "external_select", "users_select", "conversations_select", "channels_select", "overflow"}
 _MULTIPLE = {"multi_static_select", "multi_users_select", "multi_conversations_select", "multi_channels_select"}
+MINUTE = "%Y-%m-%dT%H:%M"
+"""How browsers write a moment that somebody chooses."""
 _NATIVE = {
     "datepicker": "date",
+    "datetimepicker": "datetime-local",
     "timepicker": "time",
     "email_text_input": "email",
     "url_text_input": "url",
@@ -32,11 +38,12 @@ class Drawing:
         names: members and channels by id, for mentions and menus of people.
         press: what a button does.
         choose: the word of an empty menu.
+        zone: on whose clock moments are chosen.
     """
 
-    def __init__(self, names: Mapping[str, str], press: Press, choose: str) -> None:
+    def __init__(self, names: Mapping[str, str], press: Press, choose: str, zone: ZoneInfo) -> None:
         """Be ready to draw."""
-        self._names, self._press, self._choose = names, press, choose
+        self._names, self._press, self._choose, self._zone = names, press, choose, zone
 
     def draw(self, blocks: Sequence[Json], values: Json | None = None, errors: Mapping[str, str] | None = None) -> None:
         """Draw blocks; in a form with what is filled in, and what is wrong at which block."""
@@ -86,20 +93,24 @@ class Drawing:
         async def press(event: Any) -> None:
             await self._press(action, None, event.args or {})
 
+        sure = (element.get("confirm") or {}).get("text", {}).get("text")
+        asks = f"if (!confirm({json.dumps(sure)})) return;" if sure else ""
         alone = "if (!form) { emit({}); return; }"
-        read = f"(event) => {{ const form = event.target.closest('form'); {alone} {FIELDS} emit(given); }}"
+        read = f"(event) => {{ {asks} const form = event.target.closest('form'); {alone} {FIELDS} emit(given); }}"
         pressed.on("click", press, js_handler=read)
 
     def _menu(self, element: Json, action: str, values: Json) -> None:
         options = self._options(element)
-        label = str((element.get("placeholder") or {}).get("text") or self._choose)
+        empty = "⋯" if element.get("type") == "overflow" else self._choose
+        label = str((element.get("placeholder") or {}).get("text") or empty)
 
         async def chosen(value: str) -> None:
             if value:
                 await self._press(action, value, {})
 
-        menu = choose({"": label, **options}, _chosen(values.get(action, {})), chosen, aria_label=label)
-        menu.style("width: auto")
+        said = self._choose if label == "⋯" else label
+        menu = choose({"": label, **options}, _chosen(values.get(action, {})), chosen, aria_label=said)
+        menu.style("width: 3.6rem" if label == "⋯" else "width: auto")
 
     def _options(self, element: Json) -> dict[str, str]:
         kind = str(element.get("type"))
@@ -115,16 +126,17 @@ class Drawing:
 
     def _input(self, block: Json, values: Json, errors: Mapping[str, str]) -> None:
         element, name = block["element"], str(block["block_id"])
+        label = str(block["label"]["text"]) + (" (optional)" if block.get("optional") else "")
         wrong = errors.get(name, "")
         filled = values.get(element.get("action_id"), {})
         if element.get("type") in ("radio_buttons", "checkboxes"):
             with put("fieldset", None, "labelled"):
-                put("legend", str(block["label"]["text"]))
+                put("legend", label)
                 self._boxes(element, name, filled, is_required=not block.get("optional"))
                 self._below(block, wrong, name)
             return
         with put("div", None, "labelled"):
-            put("label", str(block["label"]["text"]), for_=f"field-{name}")
+            put("label", label, for_=f"field-{name}")
             about = f"about-{name}" if block.get("hint") or wrong else None
             self._control(
                 element,
@@ -156,6 +168,8 @@ class Drawing:
     def _control(self, element: Json, filled: Json, **attributes: object) -> None:
         kind = str(element.get("type"))
         value = _chosen(filled)
+        if kind == "datetimepicker" and value:
+            value = datetime.fromtimestamp(int(value), self._zone).strftime(MINUTE)
         hint = (element.get("placeholder") or {}).get("text")
         if kind in _MENUS or kind in _MULTIPLE:
             options = self._options(element)
@@ -191,5 +205,4 @@ class Drawing:
 def _chosen(filled: Json) -> str:
     if filled.get("selected_option"):
         return str(filled["selected_option"]["value"])
-    plain = (value for key, value in filled.items() if key != "type" and isinstance(value, str))
-    return next(plain, "")
+    return next((str(value) for key, value in filled.items() if key != "type" and isinstance(value, str | int)), "")

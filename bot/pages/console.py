@@ -29,7 +29,7 @@ async def open_console(program: Program, settings: Settings) -> AsyncIterator[AS
 
         admins = frozenset(re.findall(r"\w+", settings.console_admins or ""))
         keeper = Keeper(program.database, program.house.clock, admins)
-        yield Door(inside, keeper, public_url=settings.public_url, slack=_slack(settings))
+        yield Door(inside, keeper, public_url=settings.public_url, slack=_slack(settings, program))
 
 
 async def open_pages(stack: AsyncExitStack, world: World) -> ASGIApp:
@@ -39,7 +39,7 @@ async def open_pages(stack: AsyncExitStack, world: World) -> ASGIApp:
     return opened
 
 
-def _slack(settings: Settings) -> SlackSignIn | None:
+def _slack(settings: Settings, program: Program) -> SlackSignIn | None:
     if settings.slack_client_id is None or settings.slack_client_secret is None or settings.slack_bot_token is None:
         return None
     return SlackSignIn(
@@ -47,4 +47,6 @@ def _slack(settings: Settings) -> SlackSignIn | None:
         client_secret=settings.slack_client_secret.get_secret_value(),
         bot_token=settings.slack_bot_token.get_secret_value(),
         api_base=settings.slack_api_base,
+        clock=program.house.clock,
+        shop=program.house.shop,
     )

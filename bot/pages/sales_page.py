@@ -21,7 +21,7 @@ async def draw(visit: Visit, request: Request) -> None:
     only: Only = next((each for each in ONLY if each == asked.get("only")), "all")
     after = _place(asked.get("after", ""))
     found = await visit.world.program.database.read(
-        lambda reports: reports.sales(text=text, only=only, after=after, limit=_A_PAGE + 1)
+        lambda reports: reports.sales_page(text=text, only=only, after=after, limit=_A_PAGE + 1)
     )
     words = visit.words
     with frame(visit, words("sales"), "/sales"):

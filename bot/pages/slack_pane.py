@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from bot.adapters.sandbox.slack import Member, markup
 from bot.adapters.sandbox.slack.forms import Answer
-from bot.pages.block_kit import Drawing
+from bot.pages.block_kit import MINUTE, Drawing, Press
 from bot.pages.drawing import Given, Row, Rows, button, form, handed, html, put
 from bot.pages.frame import Visit, scroll_down
 from bot.pages.phone import Do
@@ -175,11 +177,14 @@ class SlackPane:
     def _said(self, post: Post, press: Any) -> None:
         blocks = json.loads(post.blocks)
         if blocks:
-            Drawing(self._names, press, self._visit.words("choose")).draw(blocks)
+            self._drawing(press).draw(blocks)
         elif post.text:
             html(markup.html([], self._names, text=post.text))
         for name in post.files:
             put("p", f"📎 {name}", "quiet")
+
+    def _drawing(self, press: Press) -> Drawing:
+        return Drawing(self._names, press, self._visit.words("choose"), self._visit.zone)
 
     def _compose(self, room: Room) -> None:
         words = self._visit.words
@@ -204,9 +209,9 @@ class SlackPane:
             put("p", self._visit.words("home_empty"), "empty")
             return
         home = json.loads(staff.home)
-        Drawing(self._names, partial(self._press_in_view, at_home=True), self._visit.words("choose")).draw(
-            home["blocks"], home["state"]["values"]
-        )
+        Drawing(
+            self._names, partial(self._press_in_view, at_home=True), self._visit.words("choose"), self._visit.zone
+        ).draw(home["blocks"], home["state"]["values"])
 
     def _modal(self, staff: Staff) -> None:
         view = json.loads(staff.view)
@@ -220,7 +225,9 @@ class SlackPane:
             drawn.on("keydown.escape", self._close, args=[])
             put("h3", title, "modal-head")
             with put("div", None, "modal-body", tabindex="0"):
-                drawing = Drawing(self._names, partial(self._press_in_view, at_home=False), words("choose"))
+                drawing = Drawing(
+                    self._names, partial(self._press_in_view, at_home=False), words("choose"), self._visit.zone
+                )
                 drawing.draw(view["blocks"], view["state"]["values"], dict(staff.errors))
             with put("div", None, "modal-foot"):
                 close = str((view.get("close") or {}).get("text") or words("close"))
@@ -255,7 +262,7 @@ class SlackPane:
         for block in view["blocks"]:
             name, element = str(block.get("block_id")), block.get("element") or {}
             if name in given:
-                answers[name] = _answer(str(element.get("type")), given[name])
+                answers[name] = _answer(str(element.get("type")), given[name], self._visit.zone)
         return answers
 
     async def _close(self) -> None:
@@ -281,7 +288,10 @@ class SlackPane:
         await self._do(say)
 
 
-def _answer(kind: str, values: Sequence[str]) -> Answer:
+def _answer(kind: str, values: Sequence[str], zone: ZoneInfo) -> Answer:
     if kind == "checkboxes" or kind.startswith("multi_"):
         return list(values)
-    return values[0] if values and values[0] else None
+    value = values[0] if values and values[0] else None
+    if kind == "datetimepicker" and value is not None:
+        return int(datetime.strptime(value, MINUTE).replace(tzinfo=zone).timestamp())
+    return value

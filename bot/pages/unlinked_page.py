@@ -15,7 +15,7 @@ _A_SHEET = 12
 
 async def draw(visit: Visit, _request: Request) -> None:
     """Draw the page."""
-    found = await visit.world.program.database.read(lambda reports: reports.sales(only="unlinked", limit=_A_SHEET))
+    found = await visit.world.program.database.read(lambda reports: reports.sales_page(only="unlinked", limit=_A_SHEET))
     words = visit.words
     with frame(visit, words("unlinked_title"), "/unlinked"):
         put("h1", words("unlinked_title"), "page-title")

@@ -159,8 +159,8 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "Gør det godt igen: tryk på »Remedy done« på kortet, og skriv, hvad der blev gjort.",
     ),
     "try_wait": (
-        "Jump to the next thing that happens: {name} is asked whether it is right now.",
-        "Spring til det næste, der sker: {name} bliver spurgt, om det er i orden nu.",
+        "Jump to the next thing that happens, until {name} is asked whether it is right now.",
+        "Spring til det næste, der sker, indtil {name} bliver spurgt, om det er i orden nu.",
     ),
     "try_confirm": (
         "Only {name} can complete the sale. Say yes, in the phone. Or no.",

@@ -7,15 +7,16 @@ A body as the use cases write it, and the adapters read it:
   an edit adds ``"message_id"`` (text None: only the keyboard goes), and ``"captioned"`` where it edits a caption.
 - ``slack`` card: ``{"channel": "C1", "ts": None | "…", "card": {...Card as JSON}}``; thread: ``{"channel",
   "thread_ts", "text"}``;
-  whisper: ``{"channel", "user", "text", "thread_ts"}``; alarm: ``{"channel", "text"}``. `text` is plain: the adapter
-  escapes it; a mention is
-  ``{user:U1}``.
+  whisper: ``{"channel", "user", "text", "thread_ts"}``; alarm and digest: ``{"channel", "text"}``, a digest also with
+  ``ts`` where it stands already; task: ``{"channel", "ts": None | "…", "text", "task": {...TaskCard as JSON}}``.
+  A thread may have ``"media"``: ``[{"kind", "file_id", "caption"}]``, which belongs below its text. `text` is plain:
+  the adapter escapes it; a mention is ``{user:U1}``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from bot.flows.model import Flow, Texts
 from bot.ports.records import Json, Outgoing
@@ -70,9 +71,46 @@ class FlowSource(Protocol):
         """The bot's own sentences, by name."""
 
 
+Light: TypeAlias = Literal["red", "amber", "green", "grey"]
+"""How pressing a case or a task is: late, soon due (or to be called), in good time, nothing to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCard:
+    """What a team sees of something it is asked to do for another team's case. Times are written for that team.
+
+    `light` is the colour, `light_word` says the same in a word, and `light_shape` in a form that nobody mistakes.
+    """
+
+    id: str
+    case_id: str
+    team: str
+    for_team: str
+    text: str
+    asked_by: str
+    due: str
+    due_reason: str
+    is_done: bool
+    done_by: str | None
+    note: str
+    light: Light
+    light_word: str
+    light_shape: str
+    customer: str
+    sale_id: str
+
+
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What a case card shows, in plain words (nothing is escaped yet). Times are already written for the team."""
+    """What a case card shows, in plain words (nothing is escaped yet). Times are already written for the team.
+
+    `due` is the time of the answer and `due_reason` why, each said once. `light` is the colour of the case, and
+    `light_word` and `light_shape` say the same to whoever does not tell red from green. `snoozed`, `clock` and
+    `fell_back` are whole sentences, None where there is nothing to say: until when and for what the case is put aside;
+    that the clock stands, since when and why; that the team's own channel could not be used. `media` are kinds
+    (``photo``, ``voice`` …) of what the customer sent beside words. `rung` is how high it stands (0: the team, 1: the
+    lead, 2: the CX owner). `called_upon` is the user id of whoever is answerable on that rung.
+    """
 
     case_id: str
     status: str
@@ -94,6 +132,21 @@ class Card:
     remedy: str | None
     reachable: bool
     history: str
+    promised_by: str | None = None
+    media: Sequence[str] = ()
+    opened: str = ""
+    max_cycles: int = 3
+    rung: int = 0
+    called_upon: str | None = None
+    light: Light = "green"
+    light_word: str = ""
+    light_shape: str = ""
+    snoozed: str | None = None
+    clock: str | None = None
+    call_reason: str | None = None
+    fell_back: str | None = None
+    tasks: Sequence[TaskCard] = ()
+    staff_language: str = "en"
 
 
 @dataclass(frozen=True, slots=True)

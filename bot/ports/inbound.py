@@ -1,8 +1,10 @@
 """What came in, translated into this product's words: the adapters make these, the use cases take them."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeAlias
 
+from bot.desk.states import WaitsFor
 from bot.flows.events import Media
 
 # From Telegram ---------------------------------------------------------------------------------------------------
@@ -64,6 +66,14 @@ class MessageEdited:
 
 
 @dataclass(frozen=True, slots=True)
+class MessageDeleted:
+    """The customer took a message back. Telegram tells a bot of that in business chats alone."""
+
+    chat_id: int
+    message_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class ChatBlocked:
     """The customer blocked the bot, or (`blocked` false) took that back."""
 
@@ -104,12 +114,14 @@ class CaseReplied:
 
 @dataclass(frozen=True, slots=True)
 class CaseRemedied:
-    """Somebody noted a remedy: `kind` is a key of the shop's remedies."""
+    """Somebody noted a remedy: `kind` is a key of the shop's remedies, `root_cause` one of its root causes."""
 
     case_id: str
     by: str
     kind: str
     note: str
+    value: str = ""
+    root_cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +135,63 @@ class CaseHandedOver:
 
 
 @dataclass(frozen=True, slots=True)
+class CaseSnoozed:
+    """Somebody puts the case aside until a moment, because it waits for the customer, a parcel or a supplier."""
+
+    case_id: str
+    by: str
+    until: datetime
+    waits_for: WaitsFor
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseCallNeeded:
+    """Somebody says that the customer is to be called."""
+
+    case_id: str
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CaseNoted:
+    """Somebody left a note for the others (a form, or words in the thread); it never reaches the customer."""
+
+    case_id: str
+    by: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskAsked:
+    """Somebody asks a second team (a key of the shop's teams) for something."""
+
+    case_id: str
+    by: str
+    team: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFinished:
+    """Somebody of the second team did what was asked."""
+
+    case_id: str
+    by: str
+    task_id: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PersonLeft:
+    """A member of staff has left the workspace (or, `left` false, is back): nobody calls upon them meanwhile."""
+
+    user: str
+    left: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class NotForUs:
     """Something that this product does nothing with; `reason` says why, and the inbox keeps it as ignored."""
 
@@ -130,6 +199,26 @@ class NotForUs:
 
 
 ChatEvent: TypeAlias = (
-    ChatStarted | CommandGiven | ButtonTapped | MessageWritten | MessageEdited | ChatBlocked | Reacted | NotForUs
+    ChatStarted
+    | CommandGiven
+    | ButtonTapped
+    | MessageWritten
+    | MessageEdited
+    | MessageDeleted
+    | ChatBlocked
+    | Reacted
+    | NotForUs
 )
-DeskEvent: TypeAlias = CaseClaimed | CaseReplied | CaseRemedied | CaseHandedOver | NotForUs
+StaffAction: TypeAlias = (
+    CaseClaimed
+    | CaseReplied
+    | CaseRemedied
+    | CaseHandedOver
+    | CaseSnoozed
+    | CaseCallNeeded
+    | CaseNoted
+    | TaskAsked
+    | TaskFinished
+)
+"""What a member of staff does about a case."""
+DeskEvent: TypeAlias = StaffAction | PersonLeft | NotForUs

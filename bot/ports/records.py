@@ -17,7 +17,8 @@ class Customer:
     """Somebody who bought something. `chat_id` is None until they link their chat.
 
     `consents` maps a purpose to what they said (absent: never asked). `language` is their own choice in the chat,
-    `locale` the order's, `chat_locale` Telegram's hint. `unreachable_at`: they blocked the bot.
+    `locale` the order's, `chat_locale` Telegram's hint. `unreachable_at`: they blocked the bot. `last_wrote_at` is
+    their last word or tap in a talk; a command, or what they agree to, is none.
     """
 
     id: str
@@ -143,7 +144,7 @@ class Publication:
     note: str = ""
 
 
-MomentKind: TypeAlias = Literal["start", "remind", "silence", "wait", "expire", "ladder"]
+MomentKind: TypeAlias = Literal["start", "remind", "silence", "wait", "expire", "ladder", "wake"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +166,40 @@ class Moment:
     id: int | None = None
 
 
+PauseScope: TypeAlias = Literal["all", "flow", "sale", "import"]
+
+PAUSED = "paused"
+"""How the reason of whatever a pause holds begins; so it is found again when the pause ends."""
+
+RESUMED = "resumed: it waited for a pause, and is given its turn"
+"""The reason of what a pause held, until it is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Somebody holds what the bot would say of its own accord: everything, a flow, a sale, or what an import began.
+
+    `name` is that of the flow, the order's id or the import's; empty for ``all``. It runs from `since` until it is
+    ended (`ended_at`), or its time is over (`until`).
+    """
+
+    scope: PauseScope
+    name: str
+    since: datetime
+    reason: str = ""
+    by: str = ""
+    until: datetime | None = None
+    ended_at: datetime | None = None
+    id: int | None = None
+
+
 ChannelName: TypeAlias = Literal["telegram", "slack"]
 CHANNELS: tuple[str, ...] = get_args(ChannelName)
 
-OutgoingKind: TypeAlias = Literal[
-    "question", "reminder", "notice", "answer", "system", "staff_reply", "edit", "card", "thread", "whisper", "alarm"
-]
+SpokenKind: TypeAlias = Literal["question", "reminder", "notice", "answer", "system", "staff_reply", "edit"]
+DeskKind: TypeAlias = Literal["card", "thread", "whisper", "task", "digest", "alarm"]
+OutgoingKind: TypeAlias = SpokenKind | DeskKind
+"""What goes to a customer, and what goes to Slack."""
 OutgoingState: TypeAlias = Literal["waiting", "sending", "sent", "unknown", "refused", "dropped", "held", "failed"]
 
 
@@ -213,6 +242,9 @@ class Candidate:
     """A message that may go now, and what the guards ask about it: just that of customer, sale and talk.
 
     `case_status` is that of the sale's case that is not confirmed; `question_state` that of the question of a reminder.
+    Of a question: `last_question_at` is when any other talk with them asked last; `other_case` whether any case of
+    theirs is not settled, `other_question` whether one of another conversation is open. `flow` is the conversation's,
+    `about_case` whether it asks about a case that it follows.
     """
 
     message: Outgoing
@@ -225,12 +257,15 @@ class Candidate:
     time_zone: str | None = None
     last_question_at: datetime | None = None
     last_wrote_at: datetime | None = None
-    is_paused: bool = False
     case_status: str | None = None
     talk_status: str | None = None
     talk_turn: int | None = None
     has_spoken: bool = False
     question_state: OutgoingState | None = None
+    flow: str | None = None
+    about_case: bool = False
+    other_case: bool = False
+    other_question: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from bot.ports.records import (
     Moment,
     Outgoing,
     Pass,
+    Pause,
     Post,
     Promise,
     Publication,
@@ -120,7 +121,17 @@ class UnitOfWork(Protocol):
         """Give the cases of a sale, newest first."""
 
     def put_case(self, case: Case) -> None:
-        """Store the case."""
+        """Store the case.
+
+        Raises:
+            Forbidden: it would be confirmed at a moment at which the customer themselves said nothing (rule 1).
+        """
+
+    def cases_to_show(self, teams: Collection[str], now: datetime) -> list[Case]:
+        """Give the cases of these teams whose first card waits in the outbox, and has no other reason to wait.
+
+        The oldest due first, a thousand at most; without a lock.
+        """
 
     def post_of(self, case_id: str) -> Post | None:
         """Give the live card of a case."""
@@ -156,7 +167,29 @@ class UnitOfWork(Protocol):
         """Drop what is still planned or held of a conversation or a case."""
 
     def release_held(self, sale_id: str, now: datetime) -> None:
-        """Plan held moments of a sale anew (due now, if past), because something changed; held messages wait again."""
+        """Plan held moments of a sale anew (due now, if past), because something changed; held messages wait again.
+
+        What a pause holds is left alone: only its end frees that.
+        """
+
+    def asking_of(self, customer_id: str) -> list[Conversation]:
+        """Give those conversations of a customer, of any sale, that have a question to ask or to be answered."""
+
+    # pauses
+    def pauses(self) -> list[Pause]:
+        """Give the pauses that run, oldest first."""
+
+    def pauses_since(self, at: datetime) -> list[Pause]:
+        """Give the pauses that ran at any time since then, those that run included."""
+
+    def put_pause(self, pause: Pause) -> None:
+        """Store a pause; one without an id is new."""
+
+    def release_paused(self) -> int:
+        """Plan anew, for when they were due, the moments that a pause holds; gives how many."""
+
+    def paused_messages(self) -> list[Outgoing]:
+        """Give the messages that a pause holds, oldest first."""
 
     # outbox
     def send(self, message: Outgoing) -> None:
@@ -325,7 +358,10 @@ class Reports(Protocol):
     def sales_for_figures(self) -> list[dict[str, Any]]:
         """Give per sale: id, asked, answered, confirmed, factors (latest), unhappy touchpoints, broken promises."""
 
-    def sales(
+    def sales(self, *, text: str = "", limit: int = 50) -> list[Sale]:
+        """Find sales by order id or the customer's name."""
+
+    def sales_page(
         self, *, text: str = "", only: Only = "all", after: Place | None = None, limit: int = 50
     ) -> list[SaleLine]:
-        """Find sales by order id or the customer's name, newest first, from a place on."""
+        """Give the same as a list shows them, newest first, from a place on."""

@@ -20,6 +20,7 @@ from bot.flows.yaml_tree import Mapping as Tree
 from bot.flows.yaml_tree import Sequence as List
 from bot.flows.yaml_values import ValueReader
 from bot.ports.orders import CustomerForm, EventType, ItemForm, PromiseForm, SaleForm, parse_order_event
+from bot.public_days import QUIET_DAYS, QuietDay
 from bot.trials.labels import letters
 from bot.trials.model import Act, CaseStands, Ends, Line, SaleStands, Says, Setting, StaffTold, Step, Trial
 from bot.trials.moments import EXAMPLES, When, parse_when
@@ -44,7 +45,7 @@ DEFAULT_SALE: Mapping[str, Any] = {
 _FILE_KEYS = ("flow", "given", "tests")
 _TEST_KEYS = ("about", "given", "story")
 _GIVEN_KEYS = ("start", "sale", "customer", "consents", "linked", "guards", "flows")
-_GUARDS = ("quiet_hours", "ask_every", "pause_after_talk")
+_GUARDS = ("quiet_hours", "quiet_days", "ask_every", "pause_after_talk")
 _CASE = ("team", "factor", "touchpoint", "status", "cycle")
 
 _LINE_KEYS: Mapping[str, tuple[str, ...]] = {
@@ -217,9 +218,18 @@ class _Reader(ValueReader):
             default,
             quiet_from=start,
             quiet_to=end,
+            quiet_days=self._quiet_days(guards.get("quiet_days"), default.quiet_days),
             ask_every=default.ask_every if every is None else every,
             pause_after_talk=default.pause_after_talk if pause is None else pause,
         )
+
+    def _quiet_days(self, node: Node | None, default: tuple[QuietDay, ...]) -> tuple[QuietDay, ...]:
+        if node is None:
+            return default
+        if isinstance(node, Scalar) and node.text == "none":
+            return ()
+        named = tuple(self.each(node, lambda one: self.one_of(one, "quiet_days", QUIET_DAYS)))
+        return tuple(day for day in QUIET_DAYS if day in named)
 
     def _value(self, node: Node | None, what: str, read: Callable[[str], T]) -> T | None:
         text = self.text(node, what)

@@ -332,7 +332,9 @@ class Simulation:
         """Let them note a remedy, a key of the shop's remedies."""
         words = f"remedy: {kind}" + (f" – {note}" if note else "")
         act = {"remedy": kind} | ({"note": note} if note else {})
-        self._staff(CaseRemedied(self._case_id(), STAFF, kind, note), words, act)
+        # What a form asks for besides says nothing about a flow.
+        asked = {"value": "1", "root_cause": next(iter(self.house.shop.causes))}
+        self._staff(CaseRemedied(self._case_id(), STAFF, kind, note or "done", **asked), words, act)
 
     def hands_over(self, team: str, reason: str = "") -> None:
         """Let them give the case to another team."""

@@ -11,11 +11,25 @@ from aiohttp import web
 from bot.adapters.clock import MovableClock
 from bot.adapters.sandbox.slack import SandboxSlack, Timing, render_view
 from bot.adapters.slack.poster import SlackPoster
-from bot.adapters.slack.receiver import CaseFacts, SlackSocket, build_app, close_app, http_handler
+from bot.adapters.slack.receiver import SlackSocket, build_app, close_app, http_handler
 from bot.adapters.slack.translate import translate
-from bot.errors import ConfigurationError
-from bot.ports.channels import Card
-from bot.ports.inbound import CaseClaimed, CaseHandedOver, CaseRemedied, CaseReplied
+from bot.desk.shop import RemedyKind, SavedAnswer, Shop, Team
+from bot.desk.working_time import Calendar
+from bot.errors import ConfigurationError, NotFound
+from bot.ports.board import Board, CaseFacts, Found, Line, Running
+from bot.ports.channels import Card, TaskCard
+from bot.ports.inbound import (
+    CaseCallNeeded,
+    CaseClaimed,
+    CaseHandedOver,
+    CaseNoted,
+    CaseRemedied,
+    CaseReplied,
+    CaseSnoozed,
+    PersonLeft,
+    TaskAsked,
+    TaskFinished,
+)
 from bot.ports.records import Outgoing
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
@@ -66,8 +80,82 @@ class Inbox:
         return [translate(row.payload) for row in self.rows.values()]
 
 
-async def facts(case_id):
-    return CaseFacts("Freja Holm", "da") if case_id == "k1" else None
+WEEK = Calendar("Europe/Copenhagen")
+SHOP = Shop(
+    name="Vinhuset",
+    languages=("en", "da"),
+    time_zone="Europe/Copenhagen",
+    country="DK",
+    teams={"wine": Team("wine", "C1", WEEK), "web": Team("web", "C2", WEEK, members=("U0WEB",), lead="U0LEAD")},
+    fallback_channel="C9",
+    calendar=WEEK,
+    cx_owner="U0CX",
+    remedies={"refund": RemedyKind({"en": "Refund"}, has_value=True), "visit": RemedyKind({"en": "Visit"})},
+    causes={"carrier": {"en": "Carrier"}, "handling": {"en": "Our handling"}},
+    saved_answers={
+        "found": SavedAnswer({"en": "We found it"}, {"da": "Hej {first_name}, vi har fundet den."}),
+        "sorry": SavedAnswer({"en": "Sorry"}, {"da": "Undskyld."}),
+    },
+)
+
+
+class Desk:
+    """Answers of a program that knows one case, k1, of the team that it is told."""
+
+    def __init__(self, team="wine"):
+        self.team, self.asked, self.held, self.slow = team, [], None, False
+
+    async def facts(self, case_id):
+        """Know the customer of k1."""
+        if self.slow:
+            await asyncio.sleep(30)
+        return (
+            CaseFacts("Freja Holm", "da", self.team, "1001", "two bottles", "It never came")
+            if case_id == "k1"
+            else None
+        )
+
+    async def task_team(self, case_id, task_id):
+        """Know one task, of the web team."""
+        return "web" if (case_id, task_id) == ("k1", "t1") else None
+
+    async def compose(self, case_id, name, text):
+        """Sign below."""
+        return f"{text}\n\n– {name}, Vinhuset ({case_id})"
+
+    async def board(self, user, teams):
+        """Show one case, and remember who asked."""
+        self.asked.append((user, tuple(teams)))
+        line = Line(
+            "Freja Holm", "two bottles, order 1001", "red", "overdue", "🔺", "due Mon 10:00", user, ("C1", "17.2")
+        )
+        return Board(at="Mon 10:00", shop="Vinhuset", teams=teams, mine=[line], figures={"opened": 3})
+
+    async def running(self):
+        """Be well, or paused."""
+        return Running((), self.held)
+
+    async def pause(self, user):
+        """Be paused."""
+        self.held = f"paused by {user}"
+
+    async def resume(self, _user):
+        """Be paused no more."""
+        self.held = None
+
+    async def why(self, order):
+        """Know one order."""
+        if order != "1001":
+            raise NotFound(f"there is no sale {order}")
+        return ["question – waiting: quiet hours <!channel>"]
+
+    async def find(self, text):
+        """Find one sale."""
+        return (
+            [Found("1001", "Freja <Holm>", "two bottles", "delivered", "🔺 overdue", ("C1", "17.2"))]
+            if text == "fre"
+            else []
+        )
 
 
 def app_for(slack, inbox, **more):
@@ -77,10 +165,8 @@ def app_for(slack, inbox, **more):
         "signing_secret": "sandbox-secret",
         "commit": inbox.commit,
         "clock": MovableClock(NOW),
-        "shop_name": "Vinhuset",
-        "remedies": {"refund": "Refund", "visit": "Visit"},
-        "teams": {"wine": "Wine desk", "web": "Web shop"},
-        "case_lookup": facts,
+        "shop": SHOP,
+        "answers": Desk(),
     }
     return build_app(**(given | more))
 
@@ -192,7 +278,7 @@ async def test_a_reply_goes_from_form_to_preview_to_the_inbox(slack, inbox, card
         written = "We found it & send it <today>!\nSorry."
         shown = await mikkel.submit({"text": written})
         assert (shown.action, inbox.rows) == ("push", {})
-        assert f"{written}\n\n– Mikkel, Vinhuset" in render_view(mikkel.view)
+        assert f"{written}\n\n– Mikkel, Vinhuset (k1)" in render_view(mikkel.view)
         assert (await mikkel.submit()).action == "clear"
     assert mikkel.view is None
     assert inbox.meanings == [CaseReplied("k1", mikkel.id, "Mikkel", written)]
@@ -209,19 +295,6 @@ async def test_going_back_from_the_preview_keeps_the_words(slack, inbox, card):
         await mikkel.submit({"text": "Tomorrow"})
         await mikkel.submit()
     assert [each.text for each in inbox.meanings] == ["Tomorrow"]
-
-
-async def test_the_preview_shows_what_the_composer_makes_of_it(slack, inbox, card):
-    """Whoever composes the message to the customer also composes the preview."""
-
-    async def compose(case_id, name, text):
-        return f"{name} fra Vinhuset ({case_id}): {text}"
-
-    mikkel = slack.member("Mikkel Dahl")
-    async with connected(slack, inbox, compose=compose):
-        await mikkel.click(card, "Reply to customer")
-        await mikkel.submit({"text": "Undskyld"})
-        assert "Mikkel fra Vinhuset (k1): Undskyld" in render_view(mikkel.view)
 
 
 async def test_blanks_are_no_reply(slack, inbox, card):
@@ -251,16 +324,17 @@ async def test_a_reply_that_cannot_be_stored_says_so_and_can_be_sent_again(slack
 
 
 async def test_a_remedy_is_noted_with_its_kind(slack, inbox, card):
-    """Kind and note reach the inbox; without a note the form is refused; a failure is told at the field."""
+    """Kind, value, root cause and note reach the inbox; without a note the form is refused; a failure is told at the field."""
     mikkel = slack.member("Mikkel Dahl")
     async with connected(slack, inbox):
         await mikkel.click(card, "Remedy done")
-        assert (await mikkel.submit({"kind": "Refund", "note": "  "})).action == "errors"
+        answers = {"kind": "Refund", "value": "50 kr.", "cause": "Carrier", "note": "  "}
+        assert (await mikkel.submit(answers)).action == "errors"
         inbox.broken = True
-        assert "not stored" in (await mikkel.submit({"note": "50 kr. back"})).errors["note"]
+        assert "not stored" in (await mikkel.submit({"note": "back on the card"})).errors["note"]
         inbox.broken = False
         assert (await mikkel.submit()).action == "close"
-    assert inbox.meanings == [CaseRemedied("k1", mikkel.id, "refund", "50 kr. back")]
+    assert inbox.meanings == [CaseRemedied("k1", mikkel.id, "refund", "back on the card", "50 kr.", "carrier")]
 
 
 async def test_a_case_is_handed_over_with_a_reason(slack, inbox, card):
@@ -268,12 +342,15 @@ async def test_a_case_is_handed_over_with_a_reason(slack, inbox, card):
     mikkel = slack.member("Mikkel Dahl")
     async with connected(slack, inbox):
         await mikkel.click(card, "Hand over")
-        assert (await mikkel.submit({"team": "Web shop", "reason": "their page promised it"})).action == "close"
+        assert (await mikkel.submit({"team": "web", "reason": "their page promised it"})).action == "close"
     assert inbox.meanings == [CaseHandedOver("k1", mikkel.id, "web", "their page promised it")]
 
 
-@pytest.mark.parametrize(("rights", "words"), [({"guest": True}, "Guests"), ({"stranger": True}, "Only members")])
-@pytest.mark.parametrize("button", ["Claim", "Reply to customer", "Remedy done", "Hand over"])
+@pytest.mark.parametrize(
+    ("rights", "words"),
+    [({"guest": True}, "Guests"), ({"one_channel": True}, "Guests"), ({"stranger": True}, "Only members")],
+)
+@pytest.mark.parametrize("button", ["Claim", "Reply to customer", "Remedy done", "Hand over", "Note", "Put aside"])
 async def test_who_is_no_full_member_is_kindly_refused(slack, inbox, card, rights, words, button):
     """Guests and people of other workspaces may press, and nothing comes of it but a word to them alone."""
     visitor = slack.member("Visitor Vi", **rights)
@@ -291,7 +368,7 @@ async def test_a_member_who_became_a_guest_cannot_send_an_open_form(slack, inbox
         await mikkel.click(card, "Remedy done")
         mikkel.person.guest = True
         clock.advance(timedelta(minutes=11))
-        refused = await mikkel.submit({"kind": "Refund", "note": "50 kr."})
+        refused = await mikkel.submit({"kind": "Refund", "cause": "Carrier", "note": "50 kr."})
     assert "Guests" in refused.errors["note"]
     assert inbox.rows == {}
 
@@ -314,7 +391,6 @@ async def test_nothing_typed_in_a_thread_leads_anywhere(slack, inbox, card):
         await mikkel.post(slack.channel("C1"), "Dear Freja, you get your money back")
         line = await mikkel.type_in_thread(card, "Dear Freja, it is our fault", files={"a.txt": b"x"})
         await mikkel.edit(line, "Dear Freja!")
-        await mikkel.open_home()
         assert (await mikkel.slash("/anything", "x", slack.channel("C1"))).acked
     assert inbox.rows == {}
     assert slack.missed_acks == []
@@ -435,27 +511,266 @@ async def test_a_proxy_in_the_environment_is_not_asked_for_this_very_machine(sla
 
 async def test_a_slow_look_up_does_not_keep_a_form_from_opening(slack, inbox, card):
     """Where the facts of a case take too long, the form opens without them, before its trigger expires."""
-
-    async def slow(_case_id):
-        await asyncio.sleep(30)
-
-    mikkel = slack.member("Mikkel Dahl")
-    async with connected(slack, inbox, case_lookup=slow):
+    desk, mikkel = Desk(), slack.member("Mikkel Dahl")
+    desk.slow = True
+    async with connected(slack, inbox, answers=desk):
         assert (await mikkel.click(card, "Reply to customer")).acked
         assert "Your reply to the customer" in render_view(mikkel.view)
 
 
 def test_a_shop_without_remedies_or_teams_is_refused_at_the_start():
     """A form without a choice could never be sent; so it is said at once, naming the place."""
-    for lacking in ("remedies", "teams"):
-        given = {"remedies": {"refund": "Refund"}, "teams": {"wine": "Wine"}} | {lacking: {}}
-        with pytest.raises(ConfigurationError, match=f"there are no {lacking}"):
+    for field, named in (("remedies", "remedies"), ("teams", "teams"), ("causes", "root causes")):
+        with pytest.raises(ConfigurationError, match=f"there are no {named}"):
             build_app(
                 token="xoxb-1",
                 api_base="http://127.0.0.1:9/api/",
                 signing_secret="",
                 commit=Inbox.commit,
                 clock=MovableClock(NOW),
-                shop_name="Vinhuset",
-                **given,
+                shop=dataclasses.replace(SHOP, **{field: {}}),
+                answers=Desk(),
             )
+
+
+# What else staff can do ----------------------------------------------------------------------------------------------
+
+
+async def test_rarer_acts_stand_in_a_menu_and_reach_the_inbox(slack, inbox, card):
+    """Put aside, call needed, note and a task for another team: each has its form, and is stored once it is sent."""
+    mikkel = slack.member("Mikkel Dahl")
+    until = NOW + timedelta(days=2)
+    async with connected(slack, inbox):
+        for item, answers in (
+            ("Put aside", {"waits_for": "A parcel", "until": int(until.timestamp()), "reason": "from Turin"}),
+            ("Call needed", {"reason": "they ask for it"}),
+            ("Note", {"text": "they are friendly"}),
+            ("Ask another team", {"team": "web", "text": "mend the page"}),
+        ):
+            assert (await mikkel.click(card, item)).acked
+            assert (await mikkel.submit(answers)).action == "close", item
+    assert inbox.meanings == [
+        CaseSnoozed("k1", mikkel.id, until, "parcel", "from Turin"),
+        CaseCallNeeded("k1", mikkel.id, "they ask for it"),
+        CaseNoted("k1", mikkel.id, "they are friendly"),
+        TaskAsked("k1", mikkel.id, "web", "mend the page"),
+    ]
+
+
+async def test_a_case_is_not_put_aside_into_the_past(slack, inbox, card):
+    """A moment that has passed is refused at its field; the form proposes the next working day."""
+    mikkel = slack.member("Mikkel Dahl")
+    async with connected(slack, inbox):
+        await mikkel.click(card, "Put aside")
+        proposed = mikkel.view["state"]["values"]["until"]["until"]["selected_date_time"]
+        refused = await mikkel.submit({"waits_for": "A parcel", "until": int(NOW.timestamp())})
+    assert datetime.fromtimestamp(proposed, UTC) == WEEK.add_business_days(NOW, 1)
+    assert "passed" in refused.errors["until"]
+    assert inbox.rows == {}
+
+
+async def test_a_reply_may_begin_with_a_saved_answer(slack, inbox, card):
+    """A saved answer fills the field, another takes its place; what was written by hand stays above."""
+    mikkel = slack.member("Mikkel Dahl")
+    async with connected(slack, inbox):
+        await mikkel.click(card, "Reply to customer")
+        assert "It never came" in render_view(mikkel.view)
+        assert (await mikkel.click_in_view("saved_answer", "We found it")).acked
+        assert "Hej Freja, vi har fundet den." in render_view(mikkel.view)
+        await mikkel.click_in_view("saved_answer", "Sorry")
+        assert "vi har fundet den" not in render_view(mikkel.view)
+        await mikkel.submit({"Your reply to Freja Holm": "Kære Freja"})
+        await mikkel.close_view()
+        await mikkel.click_in_view("saved_answer", "We found it")
+        await mikkel.submit()
+        await mikkel.submit()
+    assert [each.text for each in inbox.meanings] == ["Kære Freja\n\nHej Freja, vi har fundet den."]
+
+
+async def test_a_preview_hints_at_words_that_promise_and_still_lets_them_go(slack, inbox, card):
+    """What may mislead is named with advice, in the language of the reply; whoever writes decides."""
+    mikkel = slack.member("Mikkel Dahl")
+    async with connected(slack, inbox):
+        await mikkel.click(card, "Reply to customer")
+        await mikkel.submit({"text": "Vi lover, at den kommer"})
+        assert "“Vi lover” – This promises something" in render_view(mikkel.view)
+        assert (await mikkel.submit()).action == "clear"
+        await mikkel.click(card, "Reply to customer")
+        await mikkel.submit({"text": "Den er sendt i dag"})
+        assert "Please look again" not in render_view(mikkel.view)
+    assert [each.text for each in inbox.meanings] == ["Vi lover, at den kommer"]
+
+
+async def test_only_the_members_of_a_team_work_on_its_cases(slack, inbox, card):
+    """Named members, the lead and the CX owner may; others are told kindly whom to ask, alone and in forms as well."""
+    desk = Desk(team="web")
+    mikkel = slack.member("Mikkel Dahl")
+    async with connected(slack, inbox, answers=desk):
+        await mikkel.click(card, "Claim")
+        assert "you are not among its members. Please ask <@U0LEAD>" in mikkel.ephemerals[0].text
+        for user in ("U0WEB", "U0LEAD", "U0CX"):
+            await slack.member("Somebody", user).click(card, "Claim")
+        desk.team = "wine"
+        await mikkel.click(card, "Note")
+        desk.team = "web"
+        assert "Please ask the team's lead" in (await mikkel.submit({"text": "hello"})).errors["text"]
+    assert [each.by for each in inbox.meanings] == ["U0WEB", "U0LEAD", "U0CX"]
+
+
+async def test_where_no_members_are_named_those_in_the_channel_work(slack, inbox, card):
+    """A team without a list is whoever is in its channel; who joins may at once, and Slack's silence keeps nobody out."""
+    desk, mikkel = Desk(team="wine"), slack.member("Mikkel Dahl")
+    elsewhere = dataclasses.replace(SHOP, teams={**SHOP.teams, "wine": Team("wine", "#cellar", WEEK)})
+    cellar = slack.channel("C5", "cellar")
+    async with connected(slack, inbox, answers=desk, shop=elsewhere):
+        await mikkel.click(card, "Claim")
+        assert "Please join #cellar first" in mikkel.ephemerals[0].text
+        cellar.member_ids.add(mikkel.id)
+        await mikkel.click(card, "Claim")
+        assert len(inbox.rows) == 1
+        slack.fail_next("conversations.members", "internal_error", times=9)
+        await slack.member("Bo Dahl").click(card, "Claim")
+    assert len(inbox.rows) == 1, "the members were known a moment ago"
+
+
+async def test_a_case_that_is_not_known_here_says_so(slack, inbox, card):
+    """A card of another database, or of a case that was erased: kindly refused, and nothing is stored."""
+    mikkel = slack.member("Mikkel Dahl")
+    card.blocks[-1]["elements"][0]["value"] = "gone"
+    async with connected(slack, inbox):
+        await mikkel.click(card, "Claim")
+    assert "no longer known here" in mikkel.ephemerals[0].text
+    assert inbox.rows == {}
+
+
+async def test_the_second_team_says_that_its_task_is_done(slack, inbox):
+    """The task stands in their channel with a button; only they, the lead or the CX owner may press it."""
+    task = TaskCard(
+        id="t1",
+        case_id="k1",
+        team="web",
+        for_team="wine",
+        text="mend the page",
+        asked_by="U1",
+        due="Tue 10:00",
+        due_reason="one business day",
+        is_done=False,
+        done_by=None,
+        note="",
+        light="green",
+        light_word="in good time",
+        light_shape="🟢",
+        customer="Freja",
+        sale_id="1001",
+    )
+    poster = SlackPoster(slack.bot_token, slack.base_url)
+    body = {"channel": "C1", "ts": None, "task": dataclasses.asdict(task)}
+    await poster.deliver(
+        Outgoing(key="r2", channel="slack", lane="case:k1", kind="task", body=body, not_before=NOW, created_at=NOW)
+    )
+    await poster.close()
+    message = slack.channel("C1").messages[0]
+    mikkel, web = slack.member("Mikkel Dahl"), slack.member("Ida Web", "U0WEB")
+    async with connected(slack, inbox):
+        await mikkel.click(message, "Done")
+        assert "team web" in mikkel.ephemerals[0].text
+        await web.click(message, "Done")
+        assert (await web.submit({"note": "done by noon"})).action == "close"
+    assert inbox.meanings == [TaskFinished("k1", "U0WEB", "t1", "done by noon")]
+
+
+# The home tab and the command ------------------------------------------------------------------------------------------
+
+
+async def test_the_home_tab_shows_my_cases_and_links_to_their_cards(slack, inbox):
+    """Whoever opens it sees what is theirs; health and pause only those who answer for the program."""
+    slack.channel("C1").member_ids.add("U0MIK")
+    mikkel, owner, admin = (
+        slack.member("Mikkel Dahl", "U0MIK"),
+        slack.member("Carla Owner", "U0CX"),
+        slack.member("Ada Admin", admin=True),
+    )
+    desk = Desk()
+    async with connected(slack, inbox, answers=desk):
+        assert (await mikkel.open_home()).acked
+        shown = render_view(mikkel.home)
+        assert "🔺 *Freja Holm* · two bottles, order 1001" in shown
+        assert "3 opened" in shown
+        assert "Health" not in shown.title()
+        button = next(b["accessory"] for b in mikkel.home["blocks"] if "accessory" in b)
+        assert button["url"] == "https://sandbox.slack.com/archives/C1/p172"
+        assert (await mikkel.click_in_view("Open", home=True)).acked
+        await owner.open_home()
+        assert "HEALTH" in render_view(owner.home)
+        await owner.click_in_view("Pause the bot", home=True)
+        assert "paused by U0CX" in render_view(owner.home)
+        await owner.click_in_view("Resume", home=True)
+        assert "All is well" in render_view(owner.home)
+        await admin.open_home()
+        assert "HEALTH" in render_view(admin.home)
+    assert desk.asked[0] == ("U0MIK", ("wine",))
+    assert desk.asked[1] == ("U0CX", ("wine", "web", "fallback"))
+    assert inbox.rows == {}
+
+
+async def test_a_guest_sees_no_case_in_the_home_tab(slack, inbox):
+    """Guests and people in no team are shown no case; they read what to do."""
+    slack.channel("C1").member_ids.add("U0GUEST")
+    guest, nobody = slack.member("Visitor Vi", "U0GUEST", guest=True), slack.member("Nora New")
+    desk = Desk()
+    async with connected(slack, inbox, answers=desk):
+        await guest.open_home()
+        await nobody.open_home()
+    for each in (guest, nobody):
+        assert "You are in no team of Vinhuset yet" in render_view(each.home)
+        assert "Freja" not in render_view(each.home)
+
+
+@pytest.mark.parametrize("over_http", [False, True])
+async def test_the_command_answers_whoever_asks_alone(slack, inbox, over_http):
+    """`why` and `find` are answered ephemerally, over Socket Mode as over HTTP; anything else brings the help."""
+    channel = slack.channel("C1")
+    channel.member_ids.add("U0MIK")
+    mikkel = slack.member("Mikkel Dahl", "U0MIK")
+    app = app_for(slack, inbox)
+    async with served(slack, app) if over_http else connected(slack, inbox):
+        for text, answer in (
+            ("why 1001", "*Sale 1001*\n• question – waiting: quiet hours &lt;!channel&gt;"),
+            ("why 7", "There is no sale 7."),
+            ("find fre", "*Freja &lt;Holm&gt;*, order 1001 · two bottles · delivered · <https://sandbox"),
+            ("find <!channel>", "No sale has “&lt;!channel&gt;”"),
+            ("", "`/aftersale find NAME`"),
+            ("help", "`/aftersale why ORDER`"),
+            ("pause", "`/aftersale why ORDER`"),
+        ):
+            assert (await mikkel.slash("/aftersale", text, channel)).acked
+            assert answer in mikkel.ephemerals[-1].text, text
+    assert channel.messages == []
+    await close_app(app)
+
+
+async def test_the_command_tells_a_guest_nothing(slack, inbox):
+    """Guests, strangers and people in no team get a kind word and no customer's name."""
+    channel = slack.channel("C1")
+    async with connected(slack, inbox):
+        for person, words in (
+            (slack.member("Visitor Vi", guest=True), "Guests"),
+            (slack.member("Stranger", stranger=True), "Only members"),
+        ):
+            await person.slash("/aftersale", "find fre", channel)
+            assert words in person.ephemerals[-1].text
+        nobody = slack.member("Nora New")
+        await nobody.slash("/aftersale", "find fre", slack.channel("C8", "random"))
+        assert "Only members of a team" in nobody.ephemerals[-1].text
+
+
+async def test_who_leaves_the_workspace_is_told_of_once(slack, inbox):
+    """That somebody left, and is back, reaches the inbox; what else changes about people does not."""
+    lead, mikkel = slack.member("Lena Lead", "U0LEAD"), slack.member("Mikkel Dahl", "U0MIK")
+    async with connected(slack, inbox):
+        await mikkel.come_back()
+        await lead.leave()
+        await lead.leave()
+        await lead.come_back()
+        await mikkel.leave()
+    assert inbox.meanings == [PersonLeft("U0LEAD"), PersonLeft("U0LEAD", left=False), PersonLeft("U0MIK")]

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from storage.database import migrate
+from tests.campaign.dice import dice
 from tests.campaign.storm import Report, campaign
 from tests.databases import PostgresqlTemplate, postgresql_server
 
@@ -30,6 +31,12 @@ def asked(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--database", choices=("sqlite", "postgres", "both"), default="both")
     parser.add_argument(
         "--processes", type=int, default=2, help="programs on PostgreSQL (2); on SQLite it is always one"
+    )
+    parser.add_argument(
+        "--doors",
+        choices=("polling", "http", "either"),
+        default="either",
+        help="how Telegram and Slack reach the programs: polling and sockets, or calls; either: the seed says (either)",
     )
     parser.add_argument("--buyers", type=int, default=12, help="customers at the beginning (12)")
     parser.add_argument(
@@ -57,7 +64,9 @@ def play(given: argparse.Namespace, kind: str, seed: str, folder: Path) -> Repor
     """Play one campaign, and tell of it."""
     processes = given.processes if kind == "postgres" else 1
     began = time.monotonic()
-    say(f"── {kind}, {processes} program{'s' if processes > 1 else ''}, seed {seed} " + "─" * 40)
+    called = dice(seed, "doors").random() < 0.5 if given.doors == "either" else given.doors == "http"
+    doors = "http" if called else "polling"
+    say(f"── {kind}, {processes} program{'s' if processes > 1 else ''}, {doors}, seed {seed} " + "─" * 40)
 
     def note(line: str) -> None:
         if not given.quiet:
@@ -72,6 +81,7 @@ def play(given: argparse.Namespace, kind: str, seed: str, folder: Path) -> Repor
                 seed,
                 seconds=seconds,
                 processes=processes,
+                called=called,
                 buyers=given.buyers,
                 calm=given.calm,
                 part=(int(which), int(of)),
@@ -82,7 +92,15 @@ def play(given: argparse.Namespace, kind: str, seed: str, folder: Path) -> Repor
     say("\n".join(report.lines()))
     if report.problems:
         again = ["--seed", seed, "--database", kind, "--minutes", str(seconds / 60), "--buyers", str(given.buyers)]
-        again += ["--processes", str(given.processes), "--share", given.share, *(["--calm"] if given.calm else [])]
+        again += [
+            "--doors",
+            doors,
+            "--processes",
+            str(given.processes),
+            "--share",
+            given.share,
+            *(["--calm"] if given.calm else []),
+        ]
         say(f"\nTo repeat it: make faults ARGS={shlex.quote(shlex.join(again))}")
     return report
 

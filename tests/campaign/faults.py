@@ -19,7 +19,7 @@ from typing import TypeAlias
 
 import psycopg
 
-from tests.campaign.seams import SEAMS
+from tests.campaign.seams import seams_of
 from tests.campaign.world import World
 
 LEASE_OVER = timedelta(minutes=3)
@@ -96,7 +96,9 @@ class Faults:
         await self.world.telegram.come_online()
         self.world.slack.forget_faults()
         await self.world.slack.come_online()
-        for seam in SEAMS:
+        if (front := self.world.front) is not None:
+            front.lose_calls = front.lose_answers = 0
+        for seam in _seams(self.world):
             self.world.disarm(seam)
         for process in self.world.processes.values():
             self.world.order(process, "disk", full=False)
@@ -171,6 +173,15 @@ async def _refresh_sockets(faults: Faults) -> None:
         await asyncio.wait_for(faults.world.slack.refresh_sockets(), 3)
 
 
+def _loses(what: str) -> Play:
+    async def play(faults: Faults) -> bool:
+        setattr(faults.world.front, what, faults.dice.randint(1, 5))
+        await asyncio.sleep(0.6)
+        return not getattr(faults.world.front, what)
+
+    return play
+
+
 def _down(*names: str) -> Play:
     """Everything is cut without an answer: what was asked may have been done."""
 
@@ -201,12 +212,10 @@ WEATHER: Mapping[str, Play] = {
     "Telegram: 429, wait": _fails("sendMessage", 429, retry_after=2),
     "Telegram: 500 to a message": _fails("sendMessage", 500),
     "Telegram: 500 to an edit": _fails("editMessageText", 500),
-    "Telegram: 502 to the question for updates": _fails("getUpdates", 502),
     "Telegram: times out, having acted": _hangs(acts=True),
     "Telegram: times out, not having acted": _hangs(acts=False),
     "Telegram: reply lost after a message": _drops("sendMessage"),
     "Telegram: reply lost after an edit": _drops("editMessageText"),
-    "Telegram: updates lost on their way": _drops("getUpdates"),
     "Telegram: every update twice": _telegram(lambda faults: faults.world.telegram.repeat_next_update(20), lasts=0.6),
     "Telegram: updates out of order": _out_of_order,
     "Telegram: updates a day late": _late_by_a_day,
@@ -223,12 +232,22 @@ WEATHER: Mapping[str, Play] = {
     "Slack: reply lost after a post": _slack_drops("chat.postMessage"),
     "Slack: reply lost after an update": _slack_drops("chat.update"),
     "Slack: every payload twice": _slack(lambda faults: faults.world.slack.repeat_next_envelope(4), lasts=0.6),
-    "Slack: sockets cut": _cut_sockets,
-    "Slack: sockets to be renewed": _refresh_sockets,
     "Slack: cut without an answer": _down("slack"),
     "Network: cut without an answer": _down("telegram", "slack"),
     "Network: gone for an hour": _no_network,
 }
+POLLING: Mapping[str, Play] = {
+    "Telegram: 502 to the question for updates": _fails("getUpdates", 502),
+    "Telegram: updates lost on their way": _drops("getUpdates"),
+    "Slack: sockets cut": _cut_sockets,
+    "Slack: sockets to be renewed": _refresh_sockets,
+}
+"""What goes wrong only where the programs ask for what there is."""
+CALLED: Mapping[str, Play] = {
+    "Calls: lost on their way": _loses("lose_calls"),
+    "Calls: answers lost on their way": _loses("lose_answers"),
+}
+"""What goes wrong only where the programs are called."""
 
 
 # The database ---------------------------------------------------------------------------------------------------------
@@ -400,10 +419,15 @@ SEVERAL: Mapping[str, Play] = {"Clock: a different one in each program": _skewed
 
 def weather_of(world: World) -> dict[str, Play]:
     """Give the bag of weather."""
-    return {**WEATHER, **(SQLITE if world.tables.is_sqlite else POSTGRESQL)}
+    ways = POLLING if world.front is None else CALLED
+    return {**WEATHER, **(SQLITE if world.tables.is_sqlite else POSTGRESQL), **ways}
 
 
 def blows_for(world: World) -> dict[str, Play]:
     """Give the bag of blows to the programs."""
     several = SEVERAL if len(world.processes) > 1 else {}
-    return {**BLOWS, **several, **{f"kill -9: {seam}": _kill_at(seam) for seam in SEAMS}}
+    return {**BLOWS, **several, **{f"kill -9: {seam}": _kill_at(seam) for seam in _seams(world)}}
+
+
+def _seams(world: World) -> tuple[str, ...]:
+    return seams_of(called=world.front is not None)

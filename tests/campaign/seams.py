@@ -18,19 +18,25 @@ from telegram import Bot
 
 from bot.adapters.slack.poster import SlackPoster
 from bot.adapters.telegram.messenger import TelegramMessenger
+from bot.adapters.telegram.receiver import TelegramWebhook
 from storage.database import SqlDatabase
 from storage.unit_of_work import SqlUnitOfWork
 
 RECEIVED, ACKNOWLEDGING = "updates received", "updates acknowledged by the next question"
+CALLED, ANSWERING = "update received by a call", "update acknowledged by the answer"
 TRANSACTIONS = ("receive", "handle", "moments", "claim", "mark", "recover")
 """What a transaction does, told by what it asks of the unit of work."""
 
-SEAMS: tuple[str, ...] = (
-    RECEIVED,
-    ACKNOWLEDGING,
+_ALWAYS = (
     *(f"{name} {where} commit" for name in TRANSACTIONS for where in ("before", "after")),
     *(f"{name} {where}" for where in ("before", "after") for name in ("telegram send", "slack send", "slack ack")),
 )
+
+
+def seams_of(*, called: bool) -> tuple[str, ...]:
+    """Give the seams of a program that is called over HTTP, or of one that polls."""
+    return (*((CALLED, ANSWERING) if called else (RECEIVED, ACKNOWLEDGING)), *_ALWAYS)
+
 
 # In the order in which they decide what a transaction is; a claim also writes rows, and so on. An empty answer is a look
 # that found nothing.
@@ -84,6 +90,7 @@ class Seams:
         self._around(TelegramMessenger, "deliver", "telegram send before", "telegram send after")
         self._around(SlackPoster, "deliver", "slack send before", "slack send after")
         self._around(AsyncAck, "__call__", "slack ack before", "slack ack after")
+        self._around(TelegramWebhook, "handle", CALLED, ANSWERING)
         self._around_fetching()
         for method in _TELLING:
             self._listen_to(method)

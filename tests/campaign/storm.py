@@ -5,7 +5,7 @@ import json
 import random
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.campaign.books import PERHAPS_TWICE, Book, CardSeen, Line, balance
 from tests.campaign.dice import dice
 from tests.campaign.faults import LEASE_OVER, Faults, Played, blows_for, weather_of
 from tests.campaign.load import Load
-from tests.campaign.seams import SEAMS
+from tests.campaign.seams import seams_of
 from tests.campaign.world import World, world
 from tests.system.stage import shipped_flows
 
@@ -31,6 +31,7 @@ class Report:
     """What came of a campaign. `problems` is empty where the books balance."""
 
     seed: str
+    seams: Sequence[str] = ()
     problems: list[str] = field(default_factory=list)
     faults: Counter[str] = field(default_factory=Counter)
     missing: list[str] = field(default_factory=list)
@@ -43,7 +44,7 @@ class Report:
         told += [f"{times:>6}  {name}" for name, times in sorted(self.faults.items())]
         told += [f"{0:>6}  {name}" for name in self.missing]
         told += ["", f"{'times':>6}  seam passed"]
-        told += [f"{self.passed[seam]:>6}  {seam}" for seam in SEAMS]
+        told += [f"{self.passed[seam]:>6}  {seam}" for seam in self.seams]
         told += ["", *(f"{number:>6}  {name}" for name, number in self.figures.items()), ""]
         told += [f"NOT BALANCED: {each}" for each in self.problems] or ["The books balance."]
         return told
@@ -55,6 +56,7 @@ async def campaign(
     *,
     seconds: float = 0.0,
     processes: int = 1,
+    called: bool = False,
     buyers: int = 10,
     calm: bool = False,
     part: tuple[int, int] = (0, 1),
@@ -68,6 +70,7 @@ async def campaign(
         seed: decides who does what and what goes wrong, and in which order.
         seconds: of real time that the storm lasts at least; it always lasts until everything has happened once.
         processes: programs on the database; more than one needs PostgreSQL.
+        called: Telegram and Slack call the programs over HTTP; otherwise the programs poll, and hold sockets.
         buyers: customers at the beginning; more come while it lasts.
         calm: let nothing go wrong (and nothing may then be in doubt).
         part: (which, of how many): a share of the faults alone, for a campaign that must be short.
@@ -75,7 +78,7 @@ async def campaign(
         keep: a folder to which logs and books go where they do not balance.
     """
     settling = dice(seed, "settling")
-    async with world(database_url, processes=processes) as made:
+    async with world(database_url, processes=processes, called=dice(seed, "front") if called else None) as made:
         load = Load(made, seed, buyers=buyers)
         try:
             await load.begin()
@@ -92,7 +95,7 @@ async def campaign(
                 raise AssertionError(f"the campaign itself failed: {early or time.exception()!r}")
             await load.end()
             await weather.calm()
-            report = Report(seed, faults=weather.counted + blows.counted)
+            report = Report(seed, seams=seams_of(called=called), faults=weather.counted + blows.counted)
             if not calm:
                 report.missing = [each for each in [*weather.wanted, *blows.wanted] if not report.faults[each]]
             await asyncio.sleep(1)  # Whoever was told to die at the last moment has died by now.
@@ -150,7 +153,7 @@ async def _stuck(made: World, busy: list[str]) -> list[str]:
 async def _settle(made: World, load: Load, throw: random.Random) -> list[str]:
     """Let all come to rest: staff remedy what is open, customers answer, and every flow runs out of time."""
     await made.all_run()
-    await made.slack.wait_connected(REST_WITHIN)
+    await made.connected(REST_WITHIN)
     # What the dead left behind is taken up once their leases are over.
     made.clock.advance(LEASE_OVER)
     for _ in range(ROUNDS_MAX):

@@ -6,12 +6,13 @@ What must not live here: who does what (`load`), what goes wrong when (`faults`)
 import asyncio
 import json
 import os
+import random
 import signal
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -26,6 +27,7 @@ from bot.adapters.sandbox.telegram import SandboxTelegram
 from storage.database import parse_url
 from storage.tables import metadata
 from tests.campaign.clock import SharedClock
+from tests.campaign.front import Front
 from tests.system.stage import CHANNELS, INTAKE_SECRET, MORNING, ROOT, channel_id
 
 OPEN_WITHIN = 60.0
@@ -137,10 +139,13 @@ class World:
     def __init__(
         self, database_url: str, folder: Path, clock: SharedClock, telegram: SandboxTelegram, slack: SandboxSlack
     ) -> None:
+        """Keep them; no program runs before `open`."""
         self.tables = Tables(database_url)
         self.folder, self.clock, self.telegram, self.slack = folder, clock, telegram, slack
         self.channels: dict[str, Channel] = {name: slack.channel(channel_id(name), name) for name in CHANNELS}
         self.processes: dict[str, Process] = {}
+        self.front: Front | None = None
+        """Where Telegram and Slack call the programs; None: the programs ask Telegram, and hold sockets to Slack."""
         self.passed: Counter[str] = Counter()
         self.killed_at: Counter[str] = Counter()
         self._armed: dict[str, int] = {}
@@ -175,13 +180,22 @@ class World:
             self.processes[name] = Process(name)
             self._start(self.processes[name])
         await self.all_run()
-        await self.slack.wait_connected(OPEN_WITHIN)
+        await self.connected(OPEN_WITHIN)
 
     async def all_run(self, within: float = OPEN_WITHIN) -> None:
         """Wait until every place has a program that runs."""
         if not await self.becomes(lambda: all(each.is_running for each in self.processes.values()), within):
             dead = [each.name for each in self.processes.values() if not each.is_running]
             raise AssertionError(f"these programs do not start: {dead}; see {self.folder}")
+
+    async def connected(self, within: float) -> None:
+        """Wait until Telegram and Slack know a way to the programs."""
+        if self.front is None:
+            await self.slack.wait_connected(within)
+            return
+        async with asyncio.timeout(within):
+            while not any(call.method.lower() == "setwebhook" for call in self.telegram.calls):  # noqa: ASYNC110
+                await asyncio.sleep(LOOK_EVERY)
 
     async def close(self) -> None:
         """End the forker, and with it every program."""
@@ -241,6 +255,14 @@ class World:
             "INTAKE_SECRET": INTAKE_SECRET,
             "HTTP_PORT": "0",
         }
+        if self.front is not None:
+            environment |= {
+                "TELEGRAM_MODE": "webhook",
+                "TELEGRAM_WEBHOOK_SECRET": "only-telegram-knows",
+                "PUBLIC_URL": self.front.address,
+                "SLACK_MODE": "http",
+                "SLACK_SIGNING_SECRET": "sandbox-secret",
+            }
         log = str(self.folder / f"{process.name}.log")
         self._send(
             {
@@ -331,8 +353,13 @@ class World:
 
 
 @asynccontextmanager
-async def world(database_url: str, *, processes: int = 1, start: datetime = MORNING) -> AsyncIterator[World]:
-    """Make a world on a fresh, migrated database, with so many programs running in it."""
+async def world(
+    database_url: str, *, processes: int = 1, start: datetime = MORNING, called: random.Random | None = None
+) -> AsyncIterator[World]:
+    """Make a world on a fresh, migrated database, with so many programs running in it.
+
+    `called`: the programs are called over HTTP, and these dice decide which of them is.
+    """
     with tempfile.TemporaryDirectory(prefix="aftersale-campaign-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         clock = SharedClock.made(folder / "clock", start)
@@ -343,8 +370,12 @@ async def world(database_url: str, *, processes: int = 1, start: datetime = MORN
             SandboxSlack(clock=clock.now, timing=timing) as slack,
         ):
             made = World(database_url, folder, clock, telegram, slack)
-            try:
-                await made.open([f"program-{number + 1}" for number in range(processes)])
-                yield made
-            finally:
-                await made.close()
+            front = None if called is None else Front(lambda: [each.address for each in made.running], called)
+            async with front or nullcontext():
+                if front is not None:
+                    made.front, slack.http_url = front, f"{front.address}/slack/events"
+                try:
+                    await made.open([f"program-{number + 1}" for number in range(processes)])
+                    yield made
+                finally:
+                    await made.close()

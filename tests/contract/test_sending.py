@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
 
 from bot.flows.state import State
@@ -22,6 +23,7 @@ from tests.contract.test_store import (
     plans_of,
     put_freja,
 )
+from tests.databases import opened
 
 ASKING = State("asking", "arrived", turn=2, visits=3, spoken=True)
 
@@ -68,12 +70,13 @@ def test_a_candidate_comes_with_all_that_the_guards_ask(talk: SqlDatabase) -> No
         time_zone="Europe/Copenhagen",
         last_question_at=FREJA.last_question_at,
         last_wrote_at=FREJA.last_wrote_at,
-        is_paused=True,
         case_status="claimed",
         talk_status="asking",
         talk_turn=2,
         has_spoken=True,
         question_state="sent",
+        flow="after_delivery",
+        about_case=True,
     )
 
 
@@ -130,6 +133,21 @@ def may_go(message: Outgoing, stored: list[Outgoing]) -> bool:
         or (message.lane.startswith("case:") and earlier)
         or is_behind_a_repeat
     )
+
+
+def test_a_claim_does_not_believe_that_nothing_waits(postgresql_url: str) -> None:
+    """Proves that where the statistics are of an hour in which nothing waited, no claim joins all that waits with itself.
+
+    PostgreSQL gathers them each minute at most; the messages of a morning become due all at once.
+    """
+    with opened(postgresql_url) as database:
+        database.run_now(lambda unit: [unit.send(outgoing(f"old-{n}", state="sent")) for n in range(100)])
+        with psycopg.connect(postgresql_url, autocommit=True) as connection:
+            connection.execute("VACUUM ANALYZE outbox")
+        database.run_now(lambda unit: [unit.send(outgoing(f"m-{n}", f"chat:{n}")) for n in range(500)])
+        asked = plans_of(database, lambda unit: unit.candidates(NOW, 10, "telegram"))
+    assert len(asked.result) == 10
+    assert not [line for line in asked.lines if "Anti Join" in line]
 
 
 def test_claims_and_marks_of_many_are_stored_and_count(talk: SqlDatabase) -> None:

@@ -12,11 +12,11 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Self
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, insert
 from sqlalchemy.exc import IntegrityError, StatementError
 
-from bot.desk.states import Case, Remedy
-from bot.errors import ConfigurationError
+from bot.desk.states import Attachment, Case, Remedy, Snooze, Task
+from bot.errors import ConfigurationError, Forbidden
 from bot.flows.state import Asked, State
 from bot.ports.listing import ONLY
 from bot.ports.records import (
@@ -37,6 +37,7 @@ from bot.ports.records import (
 )
 from bot.ports.store import UnitOfWork
 from storage.database import SqlDatabase, open_database
+from storage.mapping import case_values
 from storage.tables import metadata
 
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
@@ -108,8 +109,18 @@ CASE = Case(
     claimed_by="U1",
     claimed_at=NOW,
     answered_at=NOW,
-    remedies=(Remedy("refund", "one bottle", "U1", NOW), Remedy("credit", "", "U2", NOW + HOUR)),
+    remedies=(Remedy("refund", "one bottle", "U1", NOW, "100 kr.", "carrier"), Remedy("credit", "", "U2", NOW + HOUR)),
     closed_at=NOW + 2 * HOUR,
+    snooze=Snooze("customer", NOW, NOW + HOUR, "U1", "asked for a photo", left=timedelta(minutes=90)),
+    tasks=(
+        Task(
+            "t1", "accounting", "rewrite it", "U1", NOW, NOW + HOUR, "one business day", NOW, "U2", "done", "C1", "1.0"
+        ),
+        Task("t2", "wine", "send one", "U1", NOW, NOW + HOUR, "one business day"),
+    ),
+    media=(Attachment("photo", "f1", "broken"),),
+    call_reason="upset",
+    fell_back="C9",
 )
 
 
@@ -264,6 +275,14 @@ def test_flow_version_is_kept_for_ever(database: SqlDatabase) -> None:
     assert database.run_now(lambda unit: unit.flow_version("f", "1")) == kept
 
 
+def test_a_version_that_an_older_program_kept_is_of_the_first_form(database: SqlDatabase) -> None:
+    """Proves that what was kept without form and sentences is given out with the values that stand for that."""
+    versions = metadata.tables["flow_versions"]
+    row = {"flow": "f", "version": "1", "source": "x", "created_at": NOW}
+    database.run_now(lambda unit: unit._connection.execute(versions.insert().values(**row)))
+    assert database.run_now(lambda unit: unit.flow_version("f", "1")) == FlowVersion("f", "1", "x", NOW, {}, 1)
+
+
 def test_publications_are_numbered_once(database: SqlDatabase) -> None:
     """Proves that history is only added to: of two with one number the second is refused and changes nothing."""
     first, second = (Publication("f", number, "a", "start", NOW) for number in (1, 2))
@@ -306,6 +325,67 @@ def test_case_comes_back_as_stored(freja: SqlDatabase) -> None:
     assert freja.run_now(lambda unit: unit.case("k1")) == CASE
     assert freja.run_now(lambda unit: unit.cases_of("1001")) == [CASE, earlier]
     assert freja.run_now(lambda unit: unit.case("?")) is None
+
+
+def test_case_that_an_older_program_wrote_is_read(freja: SqlDatabase) -> None:
+    """Proves that a case without what was added since, and remedies of before, is a case with nothing of it."""
+    kept = replace(
+        CASE, remedies=(Remedy("refund", "one bottle", "U1", NOW),), snooze=None, tasks=(), media=(), call_reason=None,
+        fell_back=None,
+    )  # fmt: skip
+    added = ("snooze", "tasks", "media", "call_reason", "fell_back")
+    row = {name: value for name, value in case_values(kept).items() if name not in added}
+    row["remedies"] = [{"kind": "refund", "note": "one bottle", "by": "U1", "at": NOW.isoformat()}]
+    with freja._engine.begin() as connection:
+        connection.execute(insert(metadata.tables["cases"]).values(row))
+    assert freja.run_now(lambda unit: unit.case("k1")) == kept
+
+
+def test_cases_whose_first_card_waits_come_the_oldest_due_first(freja: SqlDatabase) -> None:
+    """Proves whose card counts as still to come: of these teams, not closed, not posted, and with no time of its own."""
+
+    def work(unit: UnitOfWork) -> list[str]:
+        for number, (team, status) in enumerate(
+            [("wine", "open"), ("wine", "claimed"), ("wine", "unconfirmed"), ("fashion", "open"), ("wine", "open")]
+        ):
+            case = replace(CASE, id=f"k{number}", team=team, status=status, due_at=NOW - number * HOUR)  # type: ignore[arg-type]
+            unit.put_case(case)
+            unit.send(card_of(case.id))
+        unit.put_case(replace(CASE, id="posted", team="wine", status="open"))
+        unit.send(card_of("posted"))
+        unit.put_post(Post("posted", "C1", "1.0"))
+        unit.put_case(replace(CASE, id="later", team="wine", status="open"))
+        unit.send(card_of("later", not_before=NOW + HOUR))
+        unit.put_case(replace(CASE, id="crowded", team="wine", status="open"))
+        unit.send(replace(card_of("crowded", not_before=NOW + HOUR), reason="others are before it"))
+        unit.put_case(replace(CASE, id="none", team="wine", status="open"))
+        return [each.id for each in unit.cases_to_show(["wine", "nowhere"], NOW)]
+
+    assert freja.run_now(work) == ["k4", "k1", "k0", "crowded"]
+    assert freja.run_now(lambda unit: unit.cases_to_show([], NOW)) == []
+
+
+def card_of(case_id: str, **more: Any) -> Outgoing:
+    waiting = outgoing(f"card {case_id}", f"case:{case_id}", **more)
+    return replace(waiting, channel="slack", kind="card", sale_id="1001", case_id=case_id)
+
+
+def test_case_is_confirmed_only_when_its_customer_spoke(freja: SqlDatabase) -> None:
+    """Proves rule 1 in the store: confirmed at the moment of the customer's own word alone, and from then on."""
+    confirmed = replace(CASE, status="confirmed", closed_at=NOW)
+    freja.run_now(lambda unit: unit.put_case(CASE))
+    with pytest.raises(Forbidden):
+        freja.run_now(lambda unit: unit.put_case(confirmed))
+
+    def spoken(unit: UnitOfWork) -> None:
+        customer = unit.customer("c-7")
+        assert customer is not None
+        unit.put_customer(replace(customer, last_wrote_at=NOW))
+        unit.put_case(confirmed)
+
+    freja.run_now(spoken)
+    freja.run_now(lambda unit: unit.put_case(replace(confirmed, said="told again")))
+    assert freja.run_now(lambda unit: unit.case("k1")) == replace(confirmed, said="told again")
 
 
 def test_case_has_one_live_post(freja: SqlDatabase) -> None:
@@ -1082,10 +1162,10 @@ def copy_rows(execute: Callable[[str], Any], numbers: str, table: str, changed: 
 
 
 class Plans:
-    """What a piece of work gave, and which of its statements walk over a whole table."""
+    """What a piece of work gave, how its statements were done, and which of them walk over a whole table."""
 
-    def __init__(self, result: Any, scans: list[str]) -> None:
-        self.result, self.scans = result, scans
+    def __init__(self, result: Any, lines: list[str], scans: list[str]) -> None:
+        self.result, self.lines, self.scans = result, lines, scans
 
 
 def plans_of(database: SqlDatabase, work: Callable[[Any], Any]) -> Plans:
@@ -1100,14 +1180,15 @@ def plans_of(database: SqlDatabase, work: Callable[[Any], Any]) -> Plans:
         result = work(unit)
         event.remove(connection, "before_cursor_execute", note)
         explain = "EXPLAIN QUERY PLAN " if database_is_sqlite(unit) else "EXPLAIN "
-        scans = []
+        scans, lines = [], []
         for statement, parameters in asked:
             for row in connection.exec_driver_sql(explain + statement, parameters):
                 line = str(row[-1]).strip()
+                lines.append(line)
                 walks_over_all = line.startswith("SCAN") and "ix_" not in line and "CONSTANT ROW" not in line
                 if walks_over_all or "Seq Scan" in line:
                     scans.append(f"{line}: {statement}")
-        return Plans(result, scans)
+        return Plans(result, lines, scans)
 
     return database.run_now(explained)
 
@@ -1158,18 +1239,18 @@ def test_reports_count_and_find(freja: SqlDatabase) -> None:
     assert [sale.id for sale in reports.sales(text="freja")] == ["1001"]
     assert [sale.id for sale in reports.sales(text="100%")] == ["2002"]
     assert [sale.id for sale in reports.sales(text="00")] == ["2002", "1001"]
-    found = {only: [sale.id for sale in reports.sales(only=only)] for only in ONLY}
+    found = {only: [sale.id for sale in reports.sales_page(only=only)] for only in ONLY}
     assert found["unlinked"] == ["2002"]
     assert found["complete"] == ["1001"]
     assert found["silent"] == []
     assert found["case"] == ["1001"]
-    assert [(sale.customer, sale.is_linked, sale.case) for sale in reports.sales()] == [
+    assert [(sale.customer, sale.is_linked, sale.case) for sale in reports.sales_page()] == [
         ("Bo 100% Lund", False, None),
         ("Freja Holm 🍷", True, CASE.status),
     ]
-    newest = reports.sales(limit=1)[-1]
-    assert [sale.id for sale in reports.sales(after=newest.place)] == ["1001"]
-    assert [sale.id for sale in reports.sales(after=reports.sales()[-1].place)] == []
+    newest = reports.sales_page(limit=1, text="00")[-1]
+    assert [sale.id for sale in reports.sales_page(after=newest.place)] == ["1001"]
+    assert [sale.id for sale in reports.sales_page(after=reports.sales_page()[-1].place)] == []
 
 
 async def test_reports_do_not_wait_for_a_write_and_cannot_write(freja: SqlDatabase) -> None:

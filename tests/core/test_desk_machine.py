@@ -9,28 +9,40 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.adapters.shop_file import default_shop
-from bot.desk.machine import WAITS_FOR_STAFF, CaseTransition, decide, open_case
-from bot.desk.routing import route
+from bot.desk.machine import CaseTransition, decide, is_awaited, open_case, reask_after_delivery, rerouted
+from bot.desk.routing import Clues, route
 from bot.desk.shop import RemedyKind, Shop
 from bot.desk.states import (
+    CallNeeded,
     Case,
     CaseEffect,
     CaseEvent,
     CaseIgnored,
     Claimed,
     CustomerConfirmed,
+    CustomerDeleted,
+    CustomerEdited,
     CustomerSaid,
     CustomerSilent,
     DueWarning,
     HandedOver,
     MoveCard,
+    Noted,
     PlanLadder,
     PlanReask,
+    PlanTask,
+    PlanWake,
     RemedyDone,
     Replied,
     ReplyToCustomer,
     ShowCard,
+    ShowTask,
+    Snoozed,
+    SnoozeOver,
     StopLadder,
+    TaskDone,
+    TaskDue,
+    TaskOpened,
     Thread,
     UnhappyAgain,
     Whisper,
@@ -58,7 +70,7 @@ def opened(shop: Shop = SHOP) -> tuple[Case, tuple[CaseEffect, ...]]:
         sale_id="1001",
         customer_id="c-7",
         conversation_id="conv-1",
-        route=route(shop, factor="quality", tags=["wine"]),
+        route=route(shop, Clues(factor="quality", tags=("wine",))),
         reason="unhappy",
         said="it tastes of cork",
         factor="quality",
@@ -83,7 +95,11 @@ def only(kind: type[Kind], effects: tuple[CaseEffect, ...]) -> Kind:
     return found
 
 
-REFUND = RemedyDone(METTE, "refund", "paid back")
+def done(by: str, kind: str, note: str = "done", value: str = "100 kr.", cause: str = "product") -> RemedyDone:
+    return RemedyDone(by, kind, note, value, cause)
+
+
+REFUND = done(METTE, "refund", "paid back")
 NO = UnhappyAgain("still corked")
 
 
@@ -144,9 +160,9 @@ def test_a_remedy_does_not_close_the_case_but_starts_the_question() -> None:
     done = after(Claimed(METTE), REFUND)
     assert (done.case.status, done.case.closed_at) == ("remedied", None)
     assert [(remedy.kind, remedy.by) for remedy in done.case.remedies] == [("refund", METTE)]
-    assert only(PlanReask, done.effects) == PlanReask(NOW + MINUTE, "refund")
+    assert only(PlanReask, done.effects) == PlanReask(None, "refund")
     assert StopLadder() in done.effects
-    assert "Refund “paid back”" in only(Thread, done.effects).text
+    assert "Refund (100 kr.) “paid back”" in only(Thread, done.effects).text
 
 
 def test_a_remedy_that_takes_time_is_asked_about_later() -> None:
@@ -156,20 +172,20 @@ def test_a_remedy_that_takes_time_is_asked_about_later() -> None:
         "visit": RemedyKind({}, Duration(business_days=5)),
     }
     shop = replace(SHOP, remedies=remedies)
-    assert only(PlanReask, after(RemedyDone(METTE, "replacement", ""), shop=shop).effects).at == NOW + timedelta(days=4)
-    assert only(PlanReask, after(RemedyDone(METTE, "visit", ""), shop=shop).effects).at == NOW + timedelta(days=7)
+    assert only(PlanReask, after(done(METTE, "replacement"), shop=shop).effects).at == NOW + timedelta(days=4)
+    assert only(PlanReask, after(done(METTE, "visit"), shop=shop).effects).at == NOW + timedelta(days=7)
 
 
 def test_a_second_remedy_does_not_ask_twice() -> None:
     """While the customer is being asked, a further remedy is noted, and no second question is planned."""
-    twice = after(REFUND, RemedyDone(JONAS, "credit", "and a voucher"))
+    twice = after(REFUND, done(JONAS, "credit", "and a voucher"))
     assert len(twice.case.remedies) == 2
     assert not [effect for effect in twice.effects if isinstance(effect, PlanReask)]
 
 
 def test_a_remedy_that_the_shop_does_not_know_is_refused_in_words() -> None:
     """A stale form changes nothing and says why."""
-    odd = after(RemedyDone(METTE, "hug", ""))
+    odd = after(done(METTE, "hug"))
     assert odd.case == opened()[0]
     assert "hug" in only(Whisper, odd.effects).text
 
@@ -260,7 +276,7 @@ def test_words_after_a_remedy_put_the_case_before_people_again(asked: tuple[Case
 
 def test_a_remedy_for_a_case_that_nobody_confirmed_asks_again() -> None:
     """Once the question has ended nowhere, the next remedy has one of its own."""
-    again = after(REFUND, CustomerSilent(), RemedyDone(JONAS, "credit", "a voucher"))
+    again = after(REFUND, CustomerSilent(), done(JONAS, "credit", "a voucher"))
     assert (again.case.status, len(again.case.remedies)) == ("remedied", 2)
     assert only(PlanReask, again.effects).kind == "credit"
 
@@ -343,12 +359,36 @@ PEOPLE = st.sampled_from([METTE, JONAS])
 STAFF = st.one_of(
     st.builds(Claimed, PEOPLE),
     st.builds(Replied, PEOPLE, st.text(max_size=5)),
-    st.builds(RemedyDone, PEOPLE, st.sampled_from([*SHOP.remedies, "hug"]), st.text(max_size=5)),
+    st.builds(
+        RemedyDone,
+        PEOPLE,
+        st.sampled_from([*SHOP.remedies, "hug"]),
+        st.text(max_size=5),
+        st.sampled_from(["", "100 kr."]),
+        st.sampled_from(["", "product", "moon"]),
+    ),
+    st.builds(
+        Snoozed,
+        PEOPLE,
+        st.datetimes(datetime(2026, 11, 20), datetime(2027, 2, 1), timezones=st.just(UTC)),  # noqa: DTZ001
+        st.sampled_from(["customer", "parcel", "supplier"]),
+        st.sampled_from(["", "waits"]),
+    ),
+    st.builds(CallNeeded, PEOPLE, st.text(max_size=5)),
+    st.builds(Noted, PEOPLE, st.text(max_size=5)),
+    st.builds(
+        TaskOpened, PEOPLE, st.sampled_from("ab"), st.sampled_from([*SHOP.teams, "nowhere"]), st.text(max_size=5)
+    ),
+    st.builds(TaskDone, PEOPLE, st.sampled_from("ab")),
+    st.builds(TaskDue, st.sampled_from("ab"), st.integers(1, 3)),
+    st.builds(SnoozeOver, st.datetimes(datetime(2026, 11, 20), datetime(2027, 2, 1), timezones=st.just(UTC))),  # noqa: DTZ001
     st.builds(HandedOver, PEOPLE, st.sampled_from([*SHOP.teams, "fallback", "nowhere"]), st.text(max_size=5)),
     st.builds(DueWarning, st.integers(-1, 5)),
 )
 CUSTOMER = st.one_of(
     st.builds(CustomerSaid, st.text(max_size=5)),
+    st.builds(CustomerEdited, st.text(max_size=5)),
+    st.builds(CustomerDeleted, st.text(max_size=5)),
     st.builds(UnhappyAgain, st.text(max_size=5), st.none() | st.just("service"), st.none() | st.just("invoice")),
     st.just(CustomerConfirmed()),
     st.just(CustomerSilent()),
@@ -390,32 +430,269 @@ def test_any_story_keeps_the_rules(story: list[tuple[CaseEvent, timedelta]]) -> 
 def test_a_case_that_waits_for_staff_and_was_not_answered_is_always_watched(
     story: list[tuple[CaseEvent, timedelta]],
 ) -> None:
-    """However the story goes, a case that nobody has answered, and nobody has taken, has a warning planned."""
+    """However the story goes, a moment is planned at which what waits is looked at again.
+
+    That is: an answer that nobody took on, what is put aside, and what a second team was asked.
+    """
     case, effects = opened()
-    planned: dict[int, datetime] = {}
+    planned: dict[CaseEvent, datetime] = {}
     now = NOW
-    for event, gap in [(None, timedelta()), *story]:
+    case, planned = carried(CaseTransition(case, effects), planned)
+    for event, gap in story:
         now += gap
-        if event is not None:
-            # What is due happens first, as it does in life.
-            for stage, when in sorted(planned.items(), key=lambda plan: plan[1]):
-                if when <= now and planned.get(stage) == when:
-                    del planned[stage]
-                    case, planned = carried(decide(case, DueWarning(stage), SHOP, when), planned)
-            if isinstance(event, DueWarning):
-                continue
-            case, planned = carried(decide(case, event, SHOP, now), planned)
-        else:
-            case, planned = carried(CaseTransition(case, effects), planned)
-        if case.status in WAITS_FOR_STAFF and case.answered_at is None and case.claimed_by is None:
-            assert planned
+        # What is due happens first, as it does in life.
+        while ahead := [(when, known) for known, when in planned.items() if when <= now]:
+            when, known = min(ahead, key=lambda each: each[0])
+            del planned[known]
+            case, planned = carried(decide(case, known, SHOP, when), planned)
+        if isinstance(event, DueWarning | SnoozeOver | TaskDue):
+            continue
+        case, planned = carried(decide(case, event, SHOP, now), planned)
+        if is_awaited(case) and case.claimed_by is None:
+            assert any(isinstance(known, DueWarning) for known in planned)
+        if case.snooze is not None:
+            assert SnoozeOver(case.snooze.until) in planned
+        for task in case.tasks:
+            asked = [known for known in planned if isinstance(known, TaskDue) and known.task_id == task.id]
+            assert asked or task.done_at is not None
 
 
-def carried(transition: CaseTransition, planned: dict[int, datetime]) -> tuple[Case, dict[int, datetime]]:
+def carried(transition: CaseTransition, planned: dict[CaseEvent, datetime]) -> tuple[Case, dict[CaseEvent, datetime]]:
     planned = dict(planned)
     for effect in transition.effects:
-        if isinstance(effect, StopLadder):
-            planned.clear()
-        elif isinstance(effect, PlanLadder):
-            planned[effect.stage] = effect.at
+        match effect:
+            case StopLadder():
+                planned = {known: when for known, when in planned.items() if not isinstance(known, DueWarning)}
+            case PlanLadder():
+                planned[DueWarning(effect.stage)] = effect.at
+            case PlanWake():
+                planned[SnoozeOver(effect.at)] = effect.at
+            case PlanTask():
+                planned[TaskDue(effect.task_id, effect.stage)] = effect.at
     return transition.case, planned
+
+
+# Put aside ------------------------------------------------------------------------------------------------------
+
+LATER = NOW + timedelta(days=2)
+
+
+def test_waiting_for_the_customer_stops_the_clock_and_says_so() -> None:
+    """Half of the working day is left when it stops; as much is left when the customer writes, and the reason says why."""
+    half = NOW + timedelta(hours=3)
+    aside = decide(opened()[0], Snoozed(METTE, LATER, "customer", "asked which bottle"), SHOP, half)
+    assert aside.case.snooze is not None
+    assert (aside.case.snooze.left, aside.case.claimed_by) == (timedelta(hours=5), METTE)
+    assert StopLadder() in aside.effects
+    assert "The clock stands still" in only(Thread, aside.effects).text
+    assert only(PlanWake, aside.effects).at == LATER
+    back = decide(aside.case, CustomerSaid("the left one"), SHOP, NOW + timedelta(days=1))
+    assert back.case.snooze is None
+    assert back.case.due_at == NOW + timedelta(days=1, hours=5)
+    assert back.case.due_reason == (
+        "the clock stood from Mon 23 Nov 13:00 to Tue 24 Nov 10:00, while we waited for the customer"
+    )
+    assert [effect.stage for effect in back.effects if isinstance(effect, PlanLadder)] == [0, 1]
+
+
+@pytest.mark.parametrize("what", ["parcel", "supplier"])
+def test_waiting_for_anything_else_does_not_stop_the_clock(what: str) -> None:
+    """The customer still waits for a first answer: the case is put aside, its due time stays, and that is said."""
+    aside = decide(opened()[0], Snoozed(METTE, LATER, what, "on its way"), SHOP, NOW)  # type: ignore[arg-type]
+    assert StopLadder() not in aside.effects
+    assert aside.case.due_at == opened()[0].due_at
+    assert "the clock goes on: due Tue 24 Nov 10:00" in only(Thread, aside.effects).text
+
+
+def test_the_end_of_a_snooze_calls_upon_whoever_has_the_case() -> None:
+    """What was put aside comes back by itself, at the team's opening, with what it had waited for."""
+    sunday = datetime(2026, 11, 29, 9, 0, tzinfo=UTC)
+    aside = decide(opened()[0], Snoozed(METTE, sunday, "supplier", "a new crate"), SHOP, NOW)
+    at = only(PlanWake, aside.effects).at
+    assert at == datetime(2026, 11, 30, 8, 0, tzinfo=UTC)
+    back = decide(aside.case, SnoozeOver(at), SHOP, at)
+    assert back.case.snooze is None
+    assert only(Thread, back.effects).mention == METTE
+    assert "the supplier, “a new crate”" in only(Thread, back.effects).text
+    assert only(CaseIgnored, decide(back.case, SnoozeOver(at), SHOP, at).effects)
+
+
+@pytest.mark.parametrize(
+    ("event", "case", "why"),
+    [
+        pytest.param(Snoozed(METTE, LATER, "customer", " "), opened()[0], "what it waits for", id="no reason"),
+        pytest.param(Snoozed(METTE, NOW, "parcel", "x"), opened()[0], "a time ahead", id="no time ahead"),
+        pytest.param(Snoozed(METTE, NOW + timedelta(days=61), "parcel", "x"), opened()[0], "60 days", id="too far"),
+        pytest.param(
+            Snoozed(METTE, LATER, "coffee", "x"),  # type: ignore[arg-type]
+            opened()[0],
+            "only while it waits",
+            id="waits for nothing that counts",
+        ),
+        pytest.param(Snoozed(METTE, LATER, "parcel", "x"), after(REFUND).case, "being asked", id="remedied"),
+    ],
+)
+def test_a_case_is_put_aside_only_while_it_waits_for_something(event: Snoozed, case: Case, why: str) -> None:
+    """Without a reason, a time ahead, or anything to wait for, nothing is put aside, and whoever tried is told why."""
+    refused = decide(case, event, SHOP, NOW)
+    assert refused.case == case
+    assert why in only(Whisper, refused.effects).text
+
+
+# The clock ------------------------------------------------------------------------------------------------------
+
+
+def test_after_an_answer_the_clock_stands_until_the_customer_writes() -> None:
+    """A reply stops the clock; the customer's next words start it anew with a full length, and it is watched again."""
+    answered = after(Replied(METTE, "which one?"))
+    assert not is_awaited(answered.case)
+    again = decide(answered.case, CustomerSaid("the red one"), SHOP, NOW + timedelta(days=3))
+    assert is_awaited(again.case)
+    assert (again.case.claimed_by, again.case.due_at) == (METTE, NOW + timedelta(days=4))
+    assert [effect.stage for effect in again.effects if isinstance(effect, PlanLadder)] == [0, 1]
+
+
+def test_a_hand_over_and_another_route_keep_the_first_due_time_and_say_so() -> None:
+    """Nobody gains time by passing a case on, and the thread says which time stays."""
+    case = opened()[0]
+    moved = decide(case, HandedOver(METTE, "delivery", "theirs"), SHOP, NOW + timedelta(hours=4))
+    assert moved.case.due_at == case.due_at
+    assert "Its due time stays as it was: Tue 24 Nov 10:00: one business day." in only(Thread, moved.effects).text
+    told = rerouted("wine", replace(case, team="delivery"), SHOP)
+    assert "Its due time stays as it was: Tue 24 Nov 10:00" in told.text
+
+
+# Calls, notes, tasks --------------------------------------------------------------------------------------------
+
+
+def test_somebody_can_say_that_a_call_is_needed() -> None:
+    """The case says to call and why; a remedy after the call asks as ever; saying it twice changes nothing."""
+    called = after(Claimed(METTE), CallNeeded(JONAS, "she is upset"))
+    assert (called.case.status, called.case.call_reason, called.case.claimed_by) == ("call", "she is upset", METTE)
+    assert only(Whisper, decide(called.case, CallNeeded(JONAS, "x"), SHOP, NOW).effects)
+    assert decide(called.case, REFUND, SHOP, NOW).case.status == "remedied"
+    assert only(Whisper, after(CallNeeded(METTE, "  ")).effects)
+
+
+def test_an_unconfirmed_case_that_is_to_be_called_is_watched_again() -> None:
+    """Silence can be followed up by a call; from then on there is a due time once more."""
+    called = after(REFUND, CustomerSilent(), CallNeeded(METTE, "ask her"))
+    assert (called.case.status, called.case.answered_at) == ("call", None)
+    assert [effect.stage for effect in called.effects if isinstance(effect, PlanLadder)] == [0, 1]
+
+
+def test_a_note_stands_in_the_thread_and_changes_nothing() -> None:
+    """A note is for the others; the customer is not written to, whatever stands in it."""
+    noted = after(Noted(METTE, "the courier was <@U0BOSS>"))
+    assert noted.case == opened()[0]
+    assert [type(effect) for effect in noted.effects] == [Thread]
+    assert "“the courier was < @U0BOSS>”" in only(Thread, noted.effects).text
+
+
+def test_a_second_team_has_a_task_with_a_due_time_of_its_own() -> None:
+    """Accounting is asked, by its own calendar, and its doing so stands in the case, whose clock is untouched."""
+    asked = after(TaskOpened(METTE, "t1", "accounting", "rewrite the invoice text"))
+    (task,) = asked.case.tasks
+    assert (task.team, task.due_at, task.due_reason) == ("accounting", NOW + timedelta(days=1), "one business day")
+    assert {type(effect) for effect in asked.effects} == {ShowTask, PlanTask, Thread, ShowCard}
+    assert asked.case.due_at == opened()[0].due_at
+    finished = decide(asked.case, TaskDone(JONAS, "t1", "new text sent"), SHOP, NOW + MINUTE)
+    assert finished.case.tasks[0].done_by == JONAS
+    assert only(Thread, finished.effects).mention == METTE
+    assert only(ShowTask, finished.effects) == ShowTask("t1")
+    late = decide(finished.case, TaskDone(METTE, "t1"), SHOP, NOW + 2 * MINUTE)
+    assert only(Whisper, late.effects).text == f"{{user:{JONAS}}} did this 1 minute ago."
+
+
+def test_a_task_that_is_late_calls_upon_its_team_and_then_the_cx_owner_each_working_day() -> None:
+    """What a second team leaves undone is as little forgotten as a case; once done, it is quiet."""
+    asked = after(TaskOpened(METTE, "t1", "accounting", "rewrite the invoice text")).case
+    due = asked.tasks[0].due_at
+    first = decide(asked, TaskDue("t1", 1), SHOP, due)
+    assert only(Thread, first.effects).mention == OWNER  # accounting has no lead
+    assert only(PlanTask, first.effects) == PlanTask("t1", 2, due + timedelta(days=1))
+    done_by_then = decide(asked, TaskDone(JONAS, "t1"), SHOP, due).case
+    assert only(CaseIgnored, decide(done_by_then, TaskDue("t1", 1), SHOP, due).effects)
+
+
+@pytest.mark.parametrize(
+    ("team", "text", "why"),
+    [
+        pytest.param("wine", "x", "has the case itself", id="its own team"),
+        pytest.param("nowhere", "x", "no team nowhere", id="no such team"),
+        pytest.param("accounting", " ", "what is to be done", id="nothing to do"),
+    ],
+)
+def test_a_task_for_nobody_or_nothing_is_refused_in_words(team: str, text: str, why: str) -> None:
+    """Whoever asked in vain is told why."""
+    assert why in only(Whisper, after(TaskOpened(METTE, "t1", team, text)).effects).text
+
+
+# Remedies -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("event", "why"),
+    [
+        pytest.param(done(METTE, "refund", " "), "a note", id="no note"),
+        pytest.param(done(METTE, "refund", cause=""), "root cause", id="no root cause"),
+        pytest.param(done(METTE, "refund", cause="moon"), "root cause", id="no known root cause"),
+        pytest.param(done(METTE, "refund", value=" "), "how much", id="no value"),
+    ],
+)
+def test_a_remedy_needs_what_the_firm_learns_from(event: RemedyDone, why: str) -> None:
+    """Kind, note, root cause, and a value where the kind has one: without them the case is as it was."""
+    refused = after(event)
+    assert refused.case == opened()[0]
+    assert why in only(Whisper, refused.effects).text
+
+
+def test_a_remedy_without_an_amount_needs_none() -> None:
+    """An explanation has no price."""
+    assert after(done(METTE, "explanation", value="")).case.status == "remedied"
+
+
+def test_a_replacement_counts_from_its_delivery() -> None:
+    """Not from the click; and if nobody tells of a delivery, the question comes after a while all the same."""
+    sent = after(done(METTE, "replacement"))
+    assert only(PlanReask, sent.effects).at == NOW + timedelta(days=7)  # five business days
+    assert "once it is delivered" in only(Thread, sent.effects).text
+    arrived = NOW + timedelta(days=2)
+    assert reask_after_delivery(sent.case, SHOP, arrived) == (True, None)
+    assert reask_after_delivery(sent.case, SHOP, NOW - MINUTE)[0] is False  # the first parcel, told late
+    assert reask_after_delivery(after(REFUND).case, SHOP, arrived)[0] is False
+    remedies = {
+        **SHOP.remedies,
+        "replacement": replace(SHOP.remedies["replacement"], reask_after=Duration(business_days=2)),
+    }
+    shop = replace(SHOP, remedies=remedies)
+    assert reask_after_delivery(sent.case, shop, arrived) == (True, NOW + timedelta(days=4))
+
+
+def test_a_case_that_is_reopened_tells_the_whole_story() -> None:
+    """Whoever comes to it anew reads what the customer said, what was done, by whom and why it went wrong."""
+    text = only(Thread, after(REFUND, UnhappyAgain("still corked")).effects).text
+    for part in ("“it tastes of cork”", "Refund (100 kr.) “paid back”", "Fault of the product", "“still corked”"):
+        assert part in text
+
+
+# Rule 1 ---------------------------------------------------------------------------------------------------------
+
+EVERY_STATE = {
+    "open": opened()[0],
+    "claimed": after(Claimed(METTE)).case,
+    "answered": after(Replied(METTE, "hello")).case,
+    "snoozed": after(Snoozed(METTE, LATER, "customer", "x")).case,
+    "call": after(CallNeeded(METTE, "x")).case,
+    "remedied": after(REFUND).case,
+    "unconfirmed": after(REFUND, CustomerSilent()).case,
+}
+
+
+@pytest.mark.parametrize("state", EVERY_STATE)
+@settings(max_examples=60, deadline=None)
+@given(event=st.one_of(STAFF, st.just(CustomerSilent())), wait=GAPS)
+def test_nothing_but_the_customers_word_confirms_from_any_state(state: str, event: CaseEvent, wait: timedelta) -> None:
+    """Every event of staff, clock and silence, in every state: the case is not confirmed and not closed."""
+    later = decide(EVERY_STATE[state], event, SHOP, NOW + wait).case
+    assert (later.status == "confirmed", later.closed_at) == (False, None)

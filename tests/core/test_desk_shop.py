@@ -51,6 +51,8 @@ def test_the_shipped_example_says_what_the_defaults_are() -> None:
     assert shop.guards == smallest.guards
     assert shop.benchmark == smallest.benchmark
     assert shop.remedies == smallest.remedies
+    assert shop.causes == smallest.causes
+    assert shop.cards_per_minute == smallest.cards_per_minute
     assert shop.touchpoints == smallest.touchpoints
     assert shop.max_cycles == smallest.max_cycles
     assert shop.link_expires_after == smallest.link_expires_after
@@ -208,3 +210,111 @@ def test_no_text_whatever_breaks_the_reader(text: str) -> None:
     shop, found = read_shop(text)
     assert isinstance(shop, Shop) != bool(found)
     assert all(problem.line >= 1 and problem.column >= 1 for problem in found)
+
+
+RULED = (
+    SMALLEST
+    + """\
+touchpoints: [delivery, product, seller]
+routing:
+  - { touchpoint: delivery, tag: wine, team: service }
+  - { factor: promise, shop: aarhus, team: fallback }
+"""
+)
+
+
+def test_rules_for_routing_are_read_with_their_lines() -> None:
+    """Each rule knows where it stands, so that whoever asks why can find it."""
+    first, second = parse_shop(RULED).routing
+    assert (first.team, first.touchpoint, first.factor, first.tag, first.shop) == (
+        "service",
+        "delivery",
+        None,
+        "wine",
+        None,
+    )
+    assert first.where == "line 11 of shop.yaml"
+    assert (second.team, second.shop) == ("fallback", "aarhus")
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        (
+            "{ touchpoint: delivry, team: service }",
+            "'delivry' is not a touchpoint of this shop → did you mean 'delivery'?",
+        ),
+        ("{ factor: luck, team: service }", "'luck' is not a factor of this shop"),
+        ("{ tag: wine, team: servise }", "there is no team 'servise' → did you mean 'service'?"),
+        ("{ tag: wine }", "this rule names no team"),
+        ("{ team: service }", "this rule fits everything"),
+        ("{ touchpoint: delivery, tag: wine, team: fallback }", "ruled already (line 11 of shop.yaml)"),
+        ("{ tags: wine, team: service }", "has no setting 'tags' → did you mean 'tag'?"),
+        ("wine", "routing needs keys of its own"),
+    ],
+)
+def test_a_rule_that_will_not_do_is_named_with_line_and_column(rule: str, said: str) -> None:
+    """Whatever is wrong with a rule is said where it stands, with what to write instead."""
+    found = problems(f"{RULED}  - {rule}\n")
+    assert all(problem.startswith("shop.yaml:13:") for problem in found)
+    assert [problem for problem in found if said in problem]
+
+
+def test_a_rule_that_a_team_answers_for_already_is_refused() -> None:
+    """What `answers_for` says and what a rule says can never contradict one another."""
+    claims = RULED.replace('channel: "#service"', 'channel: "#service"\n    answers_for: { tags: [beer] }')
+    (problem,) = problems(f"{claims}  - {{ tag: beer, team: fallback }}\n")
+    assert "team service answers for that already" in problem
+
+
+def test_remedies_say_what_they_count_from_and_whether_they_have_a_value() -> None:
+    """A shop's own remedy is asked about after its delivery, comes with an amount, and has its own latest moment."""
+    text = """\
+remedies:
+  courier: { label: Courier, counts_from: delivery, reask_after: 2bd, delivered_by: 3bd, value: true }
+  refund:
+"""
+    remedies = parse_shop(SMALLEST + text).remedies
+    courier = remedies["courier"]
+    assert (courier.counts_from_delivery, courier.has_value) == (True, True)
+    assert (courier.reask_after, courier.delivered_by) == (Duration(business_days=2), Duration(business_days=3))
+    assert (remedies["refund"].has_value, remedies["refund"].reask_after) == (True, None)
+    (problem,) = problems(SMALLEST + text.replace("from: delivery", "from: parcel"))
+    assert "nothing counts from 'parcel'" in problem
+    (problem,) = problems(SMALLEST + text.replace("value: true", "value: maybe"))
+    assert "'maybe' is neither yes nor no" in problem
+
+
+def test_root_causes_are_the_shops_own_or_a_list_to_begin_with() -> None:
+    """Left out there are eight; a shop may name its own, but not none, for a remedy is noted with one."""
+    assert len(parse_shop(SMALLEST).causes) == 8
+    own = parse_shop(f"{SMALLEST}root_causes: {{ carrier: , grapes: {{ da: Druerne }} }}\n")
+    assert own.cause_label("carrier", "da") == "Fragtfirma"
+    assert own.cause_label("grapes", "en") == "Druerne"
+    (problem,) = problems(f"{SMALLEST}root_causes: []\n")
+    assert "none to choose" in problem
+
+
+def test_staff_are_written_to_in_a_language_that_the_program_speaks() -> None:
+    """English or Danish; anything else is refused with what there is."""
+    assert parse_shop(SMALLEST).staff_language == "en"
+    assert parse_shop(f"{SMALLEST}staff_language: da\n").staff_language == "da"
+    (problem,) = problems(f"{SMALLEST}staff_language: fr\n")
+    assert "it can be en, da" in problem
+
+
+def test_saved_answers_are_given_in_the_customers_language_alone() -> None:
+    """A text in another language is no answer; what is not known of the customer is left standing to be seen."""
+    text = """\
+saved_answers:
+  late:
+    label: { da: Forsinket }
+    text: { da: "Hej {first_name}, ordre {order} er på vej." }
+"""
+    shop = parse_shop(SMALLEST + text)
+    assert shop.answers_in("da-DK", first_name="Freja", order="") == [
+        ("late", "Forsinket", "Hej Freja, ordre {order} er på vej.")
+    ]
+    assert shop.answers_in("en", first_name="Freja") == []
+    (problem,) = problems(SMALLEST + "saved_answers: { late: { label: x } }\n")
+    assert "the saved answer late has no text" in problem

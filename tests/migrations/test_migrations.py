@@ -2,17 +2,18 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import CheckConstraint, Connection, create_engine, inspect, text
+from sqlalchemy import CheckConstraint, Connection, create_engine, insert, inspect, text
 
 from bot.errors import ConfigurationError
 from storage.database import migrate, open_database, open_for_migration, parse_url
-from storage.schema import downgrade, migration_settings, revisions, schema_state
+from storage.schema import downgrade, migration_settings, revisions, schema_state, upgrade
 from storage.tables import metadata
 
 
@@ -120,3 +121,24 @@ def test_migration_of_sqlite_that_fails_changes_nothing(tmp_path: Path) -> None:
     with engine.connect() as connection:
         assert inspect(connection).get_table_names() == ["verdicts"]
     engine.dispose()
+
+
+def test_what_was_kept_of_flows_becomes_the_beginning_of_their_history(empty_database_url: str) -> None:
+    """Proves that versions which older programs kept get numbers in the order in which they began to run."""
+    kept = [("mine", "b", 2), ("mine", "a", 1), ("other", "c", 3)]
+    with connection_to(empty_database_url) as connection:
+        upgrade(connection, revision="0003")
+        connection.rollback()
+        versions = metadata.tables["flow_versions"]
+        for flow, version, hour in kept:
+            at = datetime(2026, 11, 23, hour, tzinfo=UTC)
+            connection.execute(insert(versions).values(flow=flow, version=version, source="x", created_at=at))
+        connection.commit()
+        upgrade(connection)
+        connection.rollback()
+        history = text("SELECT flow, number, version, how FROM flow_publications ORDER BY flow, number")
+        assert [tuple(row) for row in connection.execute(history)] == [
+            ("mine", 1, "a", "start"),
+            ("mine", 2, "b", "start"),
+            ("other", 1, "c", "start"),
+        ]

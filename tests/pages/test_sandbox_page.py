@@ -32,6 +32,22 @@ async def press(page: Any, name: str, *, exact: bool = True) -> None:
     await page.get_by_role("button", name=name, exact=exact).first.click()
 
 
+async def moved(page: Any, button: str) -> None:
+    """Press a button of the clock, and wait until it shows another time."""
+    before = await page.locator(".clock-now").inner_text()
+    await press(page, button)
+    await page.wait_for_function(f"document.querySelector('.clock-now').innerText !== {before!r}")
+
+
+async def go_on_until(page: Any, hint: str) -> None:
+    """Go from one thing that happens to the next until the line at the top says something."""
+    for _ in range(8):
+        await moved(page, "Next thing that happens")
+        if await page.locator(".try").get_by_text(hint).count():
+            return
+    raise AssertionError(await page.locator(".try").inner_text())
+
+
 async def test_a_newcomer_is_customer_and_staff_makes_somebody_unhappy_and_puts_it_right(browser: Any) -> None:
     """From the order to “complete”, by the hints alone: chat, card, forms and clock all act through the real adapters."""
     async with open_sandbox_page() as address, open_window(browser) as page:
@@ -67,18 +83,17 @@ async def test_a_newcomer_is_customer_and_staff_makes_somebody_unhappy_and_puts_
         await form.get_by_role("button", name="Send", exact=True).click()
         await seen(page, "A new bottle is on its way, Freja.", ".phone")
         await press(page, "Remedy done")
-        await form.get_by_role("combobox").select_option(label="Replacement")
-        await form.get_by_role("textbox").fill("Another bottle.")
+        await form.get_by_label("What was done?").select_option(label="Replacement")
+        await form.get_by_label("Why did it go wrong?").select_option(index=1)
+        await form.get_by_role("textbox").last.fill("Another bottle.")
         await form.locator("button[type=submit]").click()
         await seen(page, "is asked whether it is right now")
         await picture(page, "sandbox-remedy")
-        await press(page, "Next thing that happens")
+        await go_on_until(page, "Only Freja can complete the sale")
         await press(page, "👍 Yes, it is right")
         await seen(page, "Complete, because Freja says so")
         await seen(page, "complete", ".plan .tag")
-        before = await page.locator(".clock-now").inner_text()
-        await press(page, "+4 days")
-        await page.wait_for_function(f"document.querySelector('.clock-now').innerText !== {before!r}")
+        await moved(page, "+4 days")
         await picture(page, "sandbox-complete")
         assert await violations(page) == []
 
@@ -122,6 +137,34 @@ async def test_a_customer_can_stop_block_send_a_photo_and_staff_write_in_a_threa
         await page.get_by_label("Svar i tråden").press("Enter")
         await seen(page, "Odense", ".slack .thread")
         await picture(page, "sandbox-danish-dark")
+        assert await violations(page) == []
+
+
+async def test_staff_have_their_home_their_command_and_the_rarer_deeds(browser: Any) -> None:
+    """App Home shows the case and its buttons act; /aftersale answers them alone; the menu of a card opens its forms."""
+    async with open_sandbox_page() as address, open_window(browser) as page:
+        await page.goto(address)
+        await press(page, "Order placed")
+        await press(page, "Scan and press Start")
+        await press(page, "Yes: delivery, and how it turns out")
+        await page.get_by_label("Message, as Freja").fill("Where is my wine? I am not happy.")
+        await page.get_by_label("Message, as Freja").press("Enter")
+        await press(page, "Claim")
+        await page.get_by_role("combobox", name="Choose").select_option(label="Put aside")
+        form = page.get_by_role("dialog")
+        await form.get_by_role("combobox").first.select_option(index=1)
+        await form.locator("input[type=datetime-local]").fill("2026-11-25T10:00")
+        await form.get_by_role("textbox", name="Anything to add?").fill("She looks at home first.")
+        await picture(page, "sandbox-snooze")
+        await form.locator("button[type=submit]").click()
+        await form.wait_for(state="detached")
+        await seen(page, re.compile("25 Nov"), ".slack .thread")
+        await page.get_by_label("Message in #wine, as Mette Juhl").fill("/aftersale why 1001")
+        await page.get_by_label("Message in #wine, as Mette Juhl").press("Enter")
+        await seen(page, "Only you can see this")
+        await press(page, "App Home")
+        await seen(page, re.compile("Freja"), ".slack-talk")
+        await picture(page, "sandbox-home")
         assert await violations(page) == []
 
 

@@ -266,7 +266,13 @@ class Stage:
 
     async def remedy(self, member: Member, card: Message, kind: str, note: str) -> None:
         """Note what was done about a case."""
-        await self._form(member, card, "Remedy done", {"kind": kind, "note": note})
+        answers = {"kind": kind, "note": note, "cause": "handling", "value": "100 kr."}
+        await self._form(member, card, "Remedy done", answers)
+
+    async def redelivered(self, **about: Any) -> None:
+        """Let the shop tell that something was delivered once more: what was sent in place of the first."""
+        now = self.clock.now()
+        await self.happens(order("order.delivered", at=now, event=f"evt-again-{now.timestamp():.0f}", **about))
 
     async def hand_over(self, member: Member, card: Message, team: str, reason: str) -> None:
         """Give a case to another team."""

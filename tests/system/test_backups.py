@@ -210,7 +210,7 @@ async def test_a_card_posted_after_the_backup_is_found_and_not_doubled(database_
         await play.pass_time(timedelta(minutes=5))
         (card,) = play.channels["wine"].messages
         await play.claim(play.slack.member("Anna Berg"), card)
-        assert "🟠 CLAIMED" in card.plain()
+        assert "CLAIMED" in card.plain()
 
 
 async def test_an_order_resent_after_a_restore_asks_nothing_that_may_have_been_asked(

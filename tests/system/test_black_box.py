@@ -213,7 +213,7 @@ async def test_a_stranger_with_the_documented_names_gets_the_whole_line(  # noqa
             again = await freja.wait_for(lambda message: "Is it right now?" in message.text, timeout=60)
             assert "We did: Explanation" in again.text
             await freja.tap("👍 Yes")
-            await delivery.wait_for(lambda message: "🟢" in message.plain(), timeout=60)
+            await delivery.wait_for(lambda message: "✅ CONFIRMED" in message.plain(), timeout=60)
         code, said = await outside.command("sale", "show", "1001")
         assert code == 0
         assert "complete" in said.lower()

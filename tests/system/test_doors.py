@@ -84,8 +84,11 @@ async def test_telegram_and_slack_call_over_http(sqlite_url: str) -> None:
         card, anna = play.card("delivery"), play.slack.member("Anna Berg")
         await play.claim(anna, card)
         await play.reply(anna, card, "It left today.")
-        assert freja.last.text == "Anna, Nordlys:\nIt left today."
-        await play.remedy(anna, card, "replacement", "sent again")
+        assert (
+            freja.last.text
+            == "Anna, Nordlys:\nIt left today.\n\n(You can answer right here. A person reads it within one business day.)"
+        )
+        await play.remedy(anna, card, "explanation", "sent again")
         await play.pass_time(timedelta(days=1))
         await play.tap(freja, "👍 Yes, it is right")
         assert (await play.sale()).confirmed_at is not None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.app.service import LOOK_FOR_DUTY
+from bot.app.service import ANSWERED_WITHIN, LOOK_FOR_DUTY
 from bot.errors import ConfigurationError
 from storage.database import open_database
 from storage.duties import SILENCE
@@ -98,6 +98,11 @@ def test_a_holder_that_is_not_heard_of_loses_its_duties(postgresql_template: Pos
         finally:
             first.close()
             second.close()
+
+
+def test_who_is_cut_off_stops_polling_before_the_duty_can_be_had() -> None:
+    """Proves that the spans leave a few seconds between the last question of one holder and the first of the next."""
+    assert SILENCE.total_seconds() - 3 >= LOOK_FOR_DUTY + ANSWERED_WITHIN
 
 
 async def test_the_program_takes_the_polling_duty_and_gives_it_back(postgresql_template: PostgresqlTemplate) -> None:

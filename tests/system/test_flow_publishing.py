@@ -192,6 +192,26 @@ def test_an_old_version_is_taken_back_and_the_file_says_it_again(type_: Terminal
     assert "Oh no" not in file(type_).read_text(encoding="utf-8")
 
 
+def test_a_broken_file_is_not_written_over_unasked_either(type_: Terminal) -> None:
+    """What stands in it may be an hour's work with one slip."""
+    fine(type_("flows", "publish", "--yes"))
+    file(type_).write_text("flow: [", encoding="utf-8")
+    refused = type_("flows", "restore", "mine", "v1", "--yes")
+    assert "edits that no version keeps" in refused.err
+    answer = fine(type_("flows", "restore", "mine", "v1", "--yes", "--discard-edits"))
+    assert "mine.yaml says the same again; v1 runs on." in answer
+    assert [each["number"] for each in type_.json("flows", "list", "mine")] == [1]
+    file(type_).write_text(FILE.replace("Thanks", "Bye"), encoding="utf-8")
+    fine(type_("flows", "publish", "--yes"))
+    file(type_).write_text("flow: [", encoding="utf-8")
+    refused = type_("flows", "restore", "mine", "v1", "--yes")
+    assert refused.code == 1
+    assert "edits that no version keeps" in refused.err
+    assert file(type_).read_text(encoding="utf-8") == "flow: ["
+    fine(type_("flows", "restore", "mine", "v1", "--yes", "--discard-edits"))
+    assert file(type_).read_text(encoding="utf-8") == FILE
+
+
 def test_conversations_are_moved_one_or_all_and_the_log_knows_it(type_: Terminal) -> None:
     """The difference is shown first; who cannot move stays, with the reason; the story of the sale says who decided."""
     fine(type_("flows", "publish", "--yes"))
@@ -208,7 +228,7 @@ def test_conversations_are_moved_one_or_all_and_the_log_knows_it(type_: Terminal
     assert "“mine” goes on with v2 instead of v1 (ida decided it)" in type_("sale", "show", "1001").out
     rest = fine(type_("flows", "move", "mine", "--from", "v1", "--yes"))
     assert "2 conversations can move; others stay (1 because its step “gone” is not there any more)." in rest
-    assert "Moved 2 conversations from v1 to v2 of mine; 1 conversation stay" in rest
+    assert "Moved 2 conversations from v1 to v2 of mine; 1 conversation stays" in rest
     assert [each["running"] for each in type_.json("flows", "list", "mine")] == [1, 3]
     again = type_("flows", "move", "mine", "--from", "v1", "--yes")
     assert again.code == 1

@@ -86,7 +86,7 @@ async def test_a_simulation_says_what_the_program_says(sqlite_template: object, 
         await play.write(freja, "One of them was open")
         anna, card = play.slack.member("Anna Berg"), play.card("wine")
         await play.claim(anna, card)
-        await play.remedy(anna, card, "replacement", "sent again")
+        await play.remedy(anna, card, "explanation", "sent again")
         await play.pass_time(timedelta(days=3))
         await play.tap(freja, "👍 Yes, it is right")
         await play.pass_time(timedelta(days=30))
@@ -102,7 +102,7 @@ async def test_a_simulation_says_what_the_program_says(sqlite_template: object, 
     played.taps("Not quite")
     played.writes("One of them was open")
     played.claims()
-    played.remedies("replacement", "sent again")
+    played.remedies("explanation", "sent again")
     played.go(played.now + timedelta(days=3))
     played.taps("Yes, it is right")
     played.go(played.now + timedelta(days=30))
@@ -129,14 +129,16 @@ def test_each_message_says_why_it_comes_when_it_comes() -> None:
     """What set it off, when that was, how long ago, and which guard held it back until when."""
     played = simulate("after_delivery", start=MORNING + timedelta(hours=11, minutes=30))
     played.happens("order.delivered")
-    played.go(played.now + timedelta(days=6))
+    played.go(played.now + timedelta(days=7))
     asked, reminded = said(played)
     assert reason(asked.why, played.zone) == (
         "2d after order.delivered (Mon 23 Nov 21:30); quiet hours of the customer until Thu 26 Nov 08:30"
     )
-    assert reason(reminded.why, played.zone) == "a reminder: no answer for 3d (Thu 26 Nov 08:30)"
+    assert reason(reminded.why, played.zone) == (
+        "a reminder: no answer for 3d (Thu 26 Nov 08:30); a Sunday of the customer until Mon 30 Nov 08:30"
+    )
     played.taps("Not quite")
-    assert reason(said(played)[-1].why, played.zone) == "the answer to the tap (Sun 29 Nov 21:30)"
+    assert reason(said(played)[-1].why, played.zone) == "the answer to the tap (Mon 30 Nov 21:30)"
 
 
 def test_what_waits_for_a_case_says_so_when_it_comes() -> None:

@@ -96,7 +96,7 @@ async def test_memory_does_not_grow_with_the_file(sqlite_template: SqliteTemplat
         assert f"✔ Stored {number} events." in out.decode()
         peaks_kib.append(int(out.decode().partition("PEAK ")[2]))
     # To keep the events in memory took about 200 MB more.
-    assert peaks_kib[1] - peaks_kib[0] < 60 * 1024
+    assert peaks_kib[1] - peaks_kib[0] < 40 * 1024
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])

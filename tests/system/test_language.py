@@ -68,14 +68,14 @@ async def test_an_answer_can_be_changed_and_takes_its_case_back(database_url: st
         await play.tap(freja, "Bad")
         assert freja.buttons == [CHANGE]
         card = play.card("delivery")
-        assert "🔴 OPEN" in card.plain()
+        assert "🟢 OPEN" in card.plain()
         await play.pass_time(timedelta(minutes=9))
         await play.tap(freja, CHANGE)
         assert freja.last.text == "Was it well?"
         assert freja.buttons == ["Good", "Bad"]
         await play.tap(freja, "Good")
         assert freja.last.text == "Thanks"
-        assert "🟢 CONFIRMED BY THE CUSTOMER" in card.plain()
+        assert "✅ CONFIRMED BY THE CUSTOMER" in card.plain()
         assert (await play.sale()).factors == {"promise": 1}
         verdicts = await play.read(lambda uow: uow.verdicts_of("1001"))
         assert [each.choice for each in verdicts] == ["bad", "good"]

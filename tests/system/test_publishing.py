@@ -15,7 +15,10 @@ from sqlalchemy import text as sql
 
 from bot import publishing
 from bot.adapters.clock import MovableClock
+from bot.adapters.flow_files import FlowFiles
 from bot.adapters.sandbox.telegram import Customer
+from bot.app.published import PublishedFlows
+from bot.app.story import gather
 from bot.errors import Conflict, InputRefused
 from bot.flows.model import Flow, Texts
 from bot.flows.parse import parse_flow
@@ -202,6 +205,37 @@ async def test_a_start_that_was_planned_for_a_step_that_is_gone_begins_where_the
         assert "Was it well?" in freja.last.text
 
 
+def test_two_programs_with_different_files_come_to_rest(database_url: str, flows: Path, tmp_path: Path) -> None:
+    """In a rolling upgrade each runs its own file, and notes it once; neither answers the other for ever."""
+    other = tmp_path / "other"
+    other.mkdir()
+    write(other, MINE.replace("well?", "good?"))
+    files = [FlowFiles(folder) for folder in (flows, other)]
+    database = open_database(database_url)
+    programs = []
+    for each in files:
+        each.load()
+        programs.append(PublishedFlows(each))
+        database.run_now(lambda uow, it=programs[-1]: it.take_up(uow, MORNING))
+    for _ in range(3):
+        for program in programs:
+            assert not program.has_changed_files
+            database.run_now(program.look)
+    assert [each.number for each in database.run_now(lambda uow: uow.publications("mine"))] == [1, 2]
+    assert [each.flows["mine"].version for each in programs] == [each.flows["mine"].version for each in files]
+    database.close()
+
+
+async def test_the_story_of_a_sale_shows_the_button_that_was_tapped(sqlite_url: str, flows: Path) -> None:
+    """Whatever the file says by now, the customer tapped what stood there then."""
+    async with stage(sqlite_url, flows=flows) as play:
+        await play.tap(await begin(play), "Good")
+        write(flows, MINE.replace("en: Good", "en: Not too bad"))
+        await play.rest()
+        told = await play.read(lambda uow: gather(uow, play.program.house, "1001", play.clock.now()))
+        assert [line.what for line in told.story if line.kind == "verdict"] == ["tapped “Good”  (promise 1)"]
+
+
 # -- moving ----------------------------------------------------------------------------------------------------------------
 
 
@@ -365,6 +399,28 @@ def test_what_the_program_itself_noted_meanwhile_overtakes_nobody(database_url: 
     published = database.run_now(lambda uow: publishing.publish(uow, plan, MORNING, by="ida"))
     assert (published.number, published.how) == (3, "publish")
     assert database.run_now(lambda uow: publishing.take_up(uow, [parse_flow(MINE, file="f")], MORNING)) == []
+    database.close()
+
+
+def test_two_programs_that_start_at_once_both_note_what_they_run(database_url: str) -> None:
+    """With different files neither's is missing in the history, whoever came first."""
+    start = threading.Barrier(2)
+
+    def program(text: str) -> None:
+        database = open_database(database_url)
+        start.wait(timeout=30)
+        database.run_now(lambda uow: publishing.take_up(uow, [parse_flow(text, file="f")], MORNING))
+        database.close()
+
+    threads = [threading.Thread(target=program, args=(MINE.replace("well?", word),)) for word in ("one?", "two?")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    database = open_database(database_url)
+    found = database.run_now(lambda uow: uow.publications("mine"))
+    assert [each.number for each in found] == [1, 2]
+    assert len({each.version for each in found}) == 2
     database.close()
 
 

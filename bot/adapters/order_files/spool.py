@@ -16,7 +16,7 @@ from typing import Any
 from bot.errors import FollowUpError
 from bot.ports.orders import OrderEvent
 
-_CACHE_KIB = 16_384
+_CACHE_KIB = 2_048
 """How much of it is in memory; the rest lies in the folder for temporary files."""
 
 _TABLES = """

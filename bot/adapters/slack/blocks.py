@@ -1,315 +1,230 @@
-"""What staff see in Slack, as Block Kit: the card of a case and the forms behind its buttons. Pure.
+"""What staff see in a channel, as Block Kit: the card of a case, and of a task for another team. Pure.
 
-Everything stays within Slack's limits whatever comes in. Words of customers stand in ``plain_text`` or are escaped, so
-that a customer's ``<!channel>`` calls nobody. Lengths are counted in UTF-16 units, which is never less
-than Slack counts.
+Everything stays within Slack's limits whatever comes in. The forms behind the buttons are `forms`', the home tab is
+`home`'s.
 
-Source: https://docs.slack.dev/reference/block-kit/blocks and …/views (limits; read 2026-11-22).
-Source: https://docs.slack.dev/messaging/formatting-message-text (which three signs are escaped).
+Source: https://docs.slack.dev/reference/block-kit/blocks (limits; read 2026-11-22).
 """
 
-import re
-from collections.abc import Mapping
 from typing import Any
 
-from babel import Locale, UnknownLocaleError
-
-from bot.ports.channels import Card
-
-Block = dict[str, Any]
+from bot.adapters.slack.text import (
+    Block,
+    button,
+    escape,
+    fit,
+    language_name,
+    marked,
+    one_line,
+    plain,
+    plain_sections,
+    section,
+    size,
+    user,
+)
+from bot.adapters.slack.words import factor, label, say, state, things
+from bot.desk.states import SAID_ON_CARD
+from bot.ports.channels import Card, TaskCard
 
 CLAIM, REPLY, REMEDY, HAND_OVER = "case_claim", "case_reply", "case_remedy", "case_hand_over"
-"""The action ids of a card's buttons; their value is the case id and nothing else."""
-WRITE_VIEW, SEND_VIEW, REMEDY_VIEW, HAND_OVER_VIEW = (
-    "case_reply_write",
-    "case_reply_send",
-    "case_remedy_done",
-    "case_hand_over_to",
-)
-"""The callback ids of the forms."""
-TEXT, KIND, NOTE, TEAM, REASON = "text", "kind", "note", "team", "reason"
-"""The block ids, and action ids, of the forms' fields."""
+SNOOZE, CALL, NOTE_DOWN, TASK = "case_snooze", "case_call", "case_note", "case_task"
+MORE, TASK_DONE = "case_more", "task_done"
+"""The action ids of what can be pressed on a card. A button's value is the case id and nothing else; an item of the
+menu says ``action:case id``, the button of a task ``case id:task id``."""
+OPEN_LINK = "open_card"
+"""The action id of a button that is only a link."""
 
-EVENT_TYPE = "aftersale_case"
-REPLY_MAX_CHARS = 2_500
-NOTE_MAX_CHARS = 1_000
-SECTION_MAX_CHARS = 2_900
-"""Slack takes 3,000; the rest is for quotation marks and emphasis."""
+EVENT_TYPE, TASK_EVENT_TYPE = "aftersale_case", "aftersale_task"
 FALLBACK_MAX_CHARS = 1_000
 HEADER_MAX_CHARS = 150
-OPTION_TEXT_MAX_CHARS = 75
-OPTIONS_MAX = 100
-SAID_SECTIONS = 2
-"""How many sections the customer's words may fill: together more than Telegram's longest message (4,096)."""
+TASKS_SHOWN = 8
 
-STATES: Mapping[str, str] = {
-    "open": "🔴 Open",
-    "claimed": "🟠 Claimed",
-    "remedied": "🔵 Remedy done – asking the customer",
-    "call": "📞 Call the customer",
-    "unconfirmed": "⚪ Unconfirmed – the customer stayed silent",
-    "confirmed": "🟢 Confirmed by the customer",
-}
-"""What a state is called: a sign and words, so that nobody needs to tell red from green."""
-
-LABELS: Mapping[str, str] = {
-    CLAIM: "Claim",
-    REPLY: "Reply to customer",
-    REMEDY: "Remedy done",
-    HAND_OVER: "Hand over",
-}
-
-MENTION = re.compile(r"\{user:([UW][A-Za-z0-9_]+)\}")
+AT_WORK = ("open", "claimed", "call")
+"""The states in which a card says how pressing it is."""
 
 
-# Text --------------------------------------------------------------------------------------------------------------
-
-
-def size(text: str) -> int:
-    """Give the length of a text in UTF-16 units."""
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
-
-
-def escape(text: str) -> str:
-    """Escape the three signs that Slack reads as its own."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def fit(text: str, limit: int, *, more: str = "…", escaped: bool = False) -> str:
-    """Cut `text` to `limit` units, ending in `more` where something is missing; escape it first if so wished."""
-    whole = escape(text) if escaped else text
-    if size(whole) <= limit:
-        return whole
-    room = limit - size(more)
-    kept: list[str] = []
-    for sign in text:
-        part = escape(sign) if escaped else sign
-        room -= size(part)
-        if room < 0:
-            break
-        kept.append(part)
-    return "".join(kept).rstrip() + more if more else "".join(kept)
-
-
-def mrkdwn(text: str) -> str:
-    """Escape `text`, all but our own mentions: ``{user:U1}`` calls that user, nothing else calls anybody."""
-    done, at = [], 0
-    for mention in MENTION.finditer(text):
-        done += [escape(text[at : mention.start()]), f"<@{mention[1]}>"]
-        at = mention.end()
-    return "".join(done) + escape(text[at:])
-
-
-def language_name(tag: str) -> str:
-    """Give a language's English name (``da`` is Danish); the tag itself where nobody knows it."""
-    try:
-        return Locale.parse(tag, sep="-" if "-" in tag else "_").get_display_name("en") or tag
-    except (UnknownLocaleError, ValueError, TypeError):
-        return tag
-
-
-def _pieces(text: str, limit: int, most: int, more: str) -> list[str]:
-    """Cut a text into at most `most` pieces; the last ends in `more` where something is missing."""
-    pieces: list[str] = []
-    while text and len(pieces) < most - 1 and size(text) > limit:
-        piece = fit(text, limit, more="")
-        pieces.append(piece)
-        text = text[len(piece) :]
-    return [*pieces, fit(text, limit, more=more)] if text else pieces
-
-
-def _plain(text: str) -> Block:
-    return {"type": "plain_text", "text": text, "emoji": False}
-
-
-def _mrkdwn_section(text: str) -> Block:
-    return {"type": "section", "text": {"type": "mrkdwn", "text": text}}
-
-
-def _plain_sections(text: str, *, most: int, more: str = "…") -> list[Block]:
-    # Slack refuses a text of nothing but white space.
-    pieces = [piece for piece in _pieces(text, SECTION_MAX_CHARS, most, more) if piece.strip()]
-    return [{"type": "section", "text": _plain(piece)} for piece in pieces]
-
-
-# The card ----------------------------------------------------------------------------------------------------------
+# The card of a case --------------------------------------------------------------------------------------------------
 
 
 def card_blocks(card: Card) -> tuple[str, list[Block], Block]:
     """Give a card as Slack's fallback text (escaped), its blocks and its metadata (by which a repeat is found)."""
     metadata = {"event_type": EVENT_TYPE, "event_payload": {"case_id": card.case_id}}
-    said = card.said.strip() or "(no words)"
+    spoken = card.staff_language
+    said = card.said.strip() or say("no_words", spoken)
     blocks = [
-        {"type": "header", "text": _plain(_heading(card)) | {"emoji": True}},
+        {"type": "header", "text": plain(_heading(card), emoji=True)},
         *_status_lines(card),
-        {"type": "section", "fields": [{"type": "mrkdwn", "text": field} for field in _fields(card)]},
-        _mrkdwn_section("*In the customer’s own words*"),
-        *_plain_sections(f"“{said}”", most=SAID_SECTIONS, more="… (continued in the thread)"),
+        section(_who(card)),
+        {"type": "context", "elements": [plain(say("own_words", spoken))]},
+        *plain_sections(_quoted(said, spoken), most=1),
+        *_media_line(card),
+        {"type": "section", "fields": [marked(field) for field in _fields(card)]},
         *_remedy_lines(card),
-        {"type": "context", "elements": [_plain(fit(f"So far: {card.history.strip() or 'nothing'}", 900))]},
+        *_task_lines(card),
+        {"type": "context", "elements": [plain(fit(_so_far(card), 900))]},
         *_buttons(card),
     ]
     return _fallback(card, said), blocks, metadata
 
 
 def _heading(card: Card) -> str:
-    round_of = f" – round {card.cycle}" if card.cycle > 1 else ""
-    return fit(STATES.get(card.status, card.status or "Case") + round_of, HEADER_MAX_CHARS)
+    """Give state and light: a sign, and in words both, so that nobody needs to tell red from green."""
+    words, pressing = [state(card.status, card.staff_language) or "Case"], one_line(card.light_word)
+    if card.status in AT_WORK and pressing.lower() != words[0].lower():
+        words.append(pressing)
+    if card.cycle > 1:
+        words.append(say("round", card.staff_language, n=card.cycle))
+    shape = "✅" if card.status == "confirmed" else card.light_shape
+    return fit(f"{shape} {' · '.join(word for word in words if word)}".strip(), HEADER_MAX_CHARS)
 
 
 def _status_lines(card: Card) -> list[Block]:
-    lines = []
+    spoken, lines = card.staff_language, []
+    if card.call_reason:
+        lines.append(say("call_why", spoken, why=fit(one_line(card.call_reason), 400, escaped=True)))
     if card.claimed_by:
-        lines.append(f"Claimed by {mrkdwn('{user:' + card.claimed_by + '}')}")
+        lines.append(say("claimed_by", spoken, who=user(card.claimed_by)))
+    if card.rung and card.called_upon and card.called_upon != card.claimed_by:
+        lines.append(say("answerable", spoken, who=user(card.called_upon)))
     if card.overdue:
-        due = fit(card.due, 200, escaped=True)
-        lines.append(f"⏰ *Overdue* – the first answer was due {due}")
+        lines.append(say("overdue", spoken, due=fit(one_line(card.due), 200, escaped=True)))
+    sentences = (card.snoozed, card.clock, card.fell_back)
+    lines += [fit(one_line(each), 400, escaped=True) for each in sentences if each]
     if not card.reachable:
-        lines.append("📵 *The bot cannot write to this customer* – call or mail them")
-    return [_mrkdwn_section(fit("\n".join(lines), SECTION_MAX_CHARS))] if lines else []
+        lines.append(say("unreachable", spoken))
+    return [section("\n".join(lines))] if lines else []
+
+
+def _who(card: Card) -> str:
+    spoken = card.staff_language
+    name = fit(one_line(card.customer) or say("no_name", spoken), 200, escaped=True)
+    about = [f"*{name}*" if "*" not in name else name]
+    if card.language:
+        about.append(say("reads", spoken, language=escape(fit(language_name(card.language, spoken), 60))))
+    about.append(say("order", spoken, id=fit(one_line(card.sale_id), 100, escaped=True)))
+    bought = fit(one_line(card.bought), 500, escaped=True)
+    return " · ".join(about) + (f"\n{bought}" if bought else "")
+
+
+def _quoted(said: str, spoken: str) -> str:
+    more = say("continued", spoken)
+    return f"“{said}”" if size(said) <= SAID_ON_CARD else f"“{fit(said, SAID_ON_CARD - size(more), more='')}” {more}"
+
+
+def _media_line(card: Card) -> list[Block]:
+    if not card.media:
+        return []
+    shown = say("in_thread", card.staff_language, things=things(list(card.media), card.staff_language))
+    return [{"type": "context", "elements": [plain(fit(f"📎 {shown}", 300), emoji=True)]}]
 
 
 def _fields(card: Card) -> list[str]:
-    about = " · ".join(part for part in (card.factor, card.touchpoint) if part) or "not said"
+    spoken = card.staff_language
+    about = " · ".join(part for part in (card.factor and factor(card.factor, spoken), card.touchpoint) if part)
+    promise = card.promise or ""
+    if card.promised_by:
+        promise = ", ".join(part for part in (promise, say("promised_by", spoken, who=card.promised_by)) if part)
     shown = [
-        ("Customer", f"{card.customer.strip() or 'no name'} ({language_name(card.language) or 'language unknown'})"),
-        ("Order", card.sale_id),
-        ("Bought", card.bought.strip() or "not said"),
-        ("Promise concerned", card.promise or "none known"),
-        ("What is not right", about),
-        ("Team", f"{card.team} – {card.why_team}"),
-        ("First answer due", f"{card.due} – {card.due_reason}"),
+        ("not_right", about),
+        ("promise", promise),
+        ("due", " – ".join(part for part in (card.due, card.due_reason) if part)),
+        ("team", " – ".join(part for part in (card.team, card.why_team) if part)),
     ]
-    return [f"*{name}*\n{fit(value, 500, escaped=True)}" for name, value in shown]
+    filled = [(name, fit(one_line(value), 500, escaped=True)) for name, value in shown]
+    # What is not known takes no place.
+    return [f"*{say(name, spoken)}*\n{value}" for name, value in filled if value] or [f"*{say('team', spoken)}*"]
 
 
 def _remedy_lines(card: Card) -> list[Block]:
     if not card.remedy:
         return []
-    return [_mrkdwn_section(f"*Done about it*\n{fit(card.remedy, 1_500, escaped=True)}")]
+    return [section(f"*{say('done', card.staff_language)}*\n{fit(card.remedy, 1_500, escaped=True)}")]
+
+
+def _task_lines(card: Card) -> list[Block]:
+    if not card.tasks:
+        return []
+    spoken = card.staff_language
+    lines = [f"*{say('tasks', spoken)}*", *(_task_line(each, spoken) for each in card.tasks[:TASKS_SHOWN])]
+    if left := len(card.tasks) - TASKS_SHOWN:
+        lines += [say("tasks_more", spoken, n=left)] if left > 0 else []
+    return [section("\n".join(lines))]
+
+
+def _task_line(task: TaskCard, spoken: str) -> str:
+    what = f"{fit(one_line(task.team), 60, escaped=True)}: {fit(one_line(task.text), 150, escaped=True)}"
+    if not task.is_done:
+        due = say("task_due", spoken, due=fit(one_line(task.due), 60, escaped=True))
+        return f"{task.light_shape} {what} – {due}"
+    done = f" – {say('task_done_by', spoken, who=user(task.done_by))}" if task.done_by else ""
+    note = f": {fit(one_line(task.note), 100, escaped=True)}" if task.note.strip() else ""
+    return f"✅ {what}{done}{note}"
+
+
+def _so_far(card: Card) -> str:
+    return say("so_far", card.staff_language, history=card.history.strip() or say("nothing", card.staff_language))
 
 
 def _buttons(card: Card) -> list[Block]:
-    wanted = []
-    if card.status == "open" or (card.status == "call" and not card.claimed_by):
-        wanted.append(CLAIM)
-    if card.reachable:
-        wanted.append(REPLY)
+    """Give what can be done: the next step first and in colour, what is rarer in a menu."""
+    is_free = card.status == "open" or (card.status == "call" and not card.claimed_by)
+    shown = [CLAIM] if is_free else []
+    shown += [REPLY] if card.reachable else []
+    rare = [NOTE_DOWN]
     if card.status != "confirmed":
-        wanted += [REMEDY, HAND_OVER]
-    elements: list[Block] = [
-        {
-            "type": "button",
-            "action_id": action,
-            "text": _plain(LABELS[action]),
-            "value": card.case_id,
-            **({"style": "primary"} if action == CLAIM else {}),
-        }
-        for action in wanted
+        shown.append(REMEDY)
+        rare = [HAND_OVER, SNOOZE, CALL, NOTE_DOWN, TASK]
+    primary = shown[0] if card.status in ("open", "claimed", "call") and shown else None
+    elements = [
+        button(each, label(each, card.staff_language), card.case_id, style="primary" if each == primary else "")
+        for each in shown
     ]
-    return [{"type": "actions", "block_id": "case_buttons", "elements": elements}] if elements else []
+    options = [
+        {"text": plain(label(each, card.staff_language)), "value": f"{each}:{card.case_id}"}
+        for each in rare
+        if not (each == CALL and card.status == "call") and not (each == SNOOZE and card.status not in AT_WORK)
+    ]
+    menu: dict[str, Any] = {"type": "overflow", "action_id": MORE, "options": options}
+    return [{"type": "actions", "block_id": "case_buttons", "elements": [*elements, menu]}]
 
 
 def _fallback(card: Card, said: str) -> str:
-    state = STATES.get(card.status, card.status)
-    taken = f" by {mrkdwn('{user:' + card.claimed_by + '}')}" if card.claimed_by and card.status == "claimed" else ""
-    overdue = " ⏰ Overdue" if card.overdue else ""
-    rest = f": {card.customer.strip() or 'a customer'}, order {card.sale_id} – “{said}”"
-    return f"{state}{taken}{overdue}" + fit(rest, FALLBACK_MAX_CHARS, escaped=True)
+    is_taken = card.claimed_by is not None and card.status == "claimed"
+    taken = f" · {say('claimed_by', card.staff_language, who=user(card.claimed_by or ''))}" if is_taken else ""
+    name = card.customer.strip() or say("no_name", card.staff_language)
+    order = say("order", card.staff_language, id=card.sale_id)
+    return escape(_heading(card)) + taken + fit(f": {name}, {order} – “{said}”", FALLBACK_MAX_CHARS, escaped=True)
 
 
-# The forms ---------------------------------------------------------------------------------------------------------
+# The card of a task --------------------------------------------------------------------------------------------------
 
 
-def reply_view(case_id: str, customer: str, language: str, *, signed_as: str) -> Block:
-    """Give the form in which staff write to a customer. Nothing is sent by it: the preview comes next.
-
-    Args:
-        case_id: the case; carried along.
-        customer: their name, or "" where it is not known.
-        language: the language that they read, an IETF tag, or "".
-        signed_as: how the message will be signed (name and shop).
-    """
-    named = fit(customer.strip() or "the customer", 80)
-    tongue = f" They read {language_name(language)}." if language else ""
-    hint = (
-        f"{named} gets exactly what the next page shows: your words, signed “{fit(signed_as, 200)}”.{tongue} "
-        "Promise only what you know can be kept."
+def task_blocks(task: TaskCard, spoken: str = "en") -> tuple[str, list[Block], Block]:
+    """Give what a second team is asked for, as fallback text (escaped), blocks and metadata."""
+    payload = {"case_id": task.case_id, "task_id": task.id}
+    words = say("task_finished", spoken) if task.is_done else one_line(task.light_word)
+    shape = "✅" if task.is_done else task.light_shape
+    title = say("task_for", spoken, team=fit(one_line(task.team), 60))
+    heading = fit(" · ".join(part for part in (f"{shape} {title}", words) if part), HEADER_MAX_CHARS)
+    asked = say(
+        "task_asked",
+        spoken,
+        who=user(task.asked_by),
+        team=fit(one_line(task.for_team), 60, escaped=True),
+        customer=fit(one_line(task.customer) or say("no_name", spoken), 100, escaped=True),
+        order=fit(one_line(task.sale_id), 100, escaped=True),
     )
-    field = _text_input(TEXT, f"Your reply to {named}", REPLY_MAX_CHARS, hint=hint)
-    return _modal(WRITE_VIEW, "Reply to customer", case_id, [field], submit="Preview")
-
-
-def preview_view(case_id: str, *, name: str, text: str, signed: str, problem: str = "") -> Block:
-    """Give the last page before a reply goes out; closing it leads back to the form.
-
-    Args:
-        case_id: the case.
-        name: how the customer will see whoever writes.
-        text: what they wrote; carried along with case and name.
-        signed: the whole message, exactly as the customer gets it.
-        problem: why the last attempt to send it came to nothing, in plain words.
-    """
-    warning = [_mrkdwn_section(f"⚠️ *{fit(problem, 500, escaped=True)}*")] if problem else []
-    blocks = [*warning, _mrkdwn_section("*The customer gets exactly this:*"), *_plain_sections(signed, most=3)]
-    carried = "\n".join((case_id, " ".join(name.split()), text))
-    return _modal(SEND_VIEW, "Preview", carried, blocks, submit="Send", close="Back")
-
-
-def carried_by_preview(private_metadata: str) -> tuple[str, str, str]:
-    """Give case id, name and text that a preview carries."""
-    case_id, name, text = private_metadata.split("\n", 2)
-    return case_id, name, text
-
-
-def remedy_view(case_id: str, remedies: Mapping[str, str]) -> Block:
-    """Give the form that notes a remedy; `remedies` maps the shop's keys to what people call them."""
-    blocks = [
-        _select(KIND, "What was done?", remedies),
-        _text_input(
-            NOTE,
-            "What exactly?",
-            NOTE_MAX_CHARS,
-            hint="The customer is asked whether this puts it right, and may read it. Only they can close the case.",
-        ),
+    blocks: list[Block] = [
+        {"type": "header", "text": plain(heading, emoji=True)},
+        section(asked),
+        *plain_sections(f"“{task.text.strip()}”", most=1),
     ]
-    return _modal(REMEDY_VIEW, "Remedy done", case_id, blocks, submit="Done")
-
-
-def hand_over_view(case_id: str, teams: Mapping[str, str]) -> Block:
-    """Give the form that hands a case to another team; `teams` maps the shop's keys to their names."""
-    blocks = [
-        _select(TEAM, "Which team puts it right?", teams),
-        _text_input(
-            REASON, "Why they?", NOTE_MAX_CHARS, hint="The due time stays: handing over does not stop the clock."
-        ),
-    ]
-    return _modal(HAND_OVER_VIEW, "Hand over", case_id, blocks, submit="Hand over")
-
-
-def _modal(
-    callback_id: str, title: str, carried: str, blocks: list[Block], *, submit: str, close: str = "Cancel"
-) -> Block:
-    return {
-        "type": "modal",
-        "callback_id": callback_id,
-        "title": _plain(title),
-        "submit": _plain(submit),
-        "close": _plain(close),
-        "private_metadata": carried,
-        "blocks": blocks,
-    }
-
-
-def _text_input(name: str, label: str, most: int, *, hint: str) -> Block:
-    element = {"type": "plain_text_input", "action_id": name, "multiline": True, "min_length": 1, "max_length": most}
-    return {"type": "input", "block_id": name, "label": _plain(label), "hint": _plain(hint), "element": element}
-
-
-def _select(name: str, label: str, choices: Mapping[str, str]) -> Block:
-    options = [
-        {"text": _plain(fit(shown.strip() or key, OPTION_TEXT_MAX_CHARS)), "value": key}
-        for key, shown in list(choices.items())[:OPTIONS_MAX]
-    ]
-    element = {"type": "static_select", "action_id": name, "placeholder": _plain("Choose"), "options": options}
-    return {"type": "input", "block_id": name, "label": _plain(label), "element": element}
+    if task.is_done:
+        blocks.append(section(_task_line(task, spoken)))
+    else:
+        due, why = (fit(one_line(each), 300) for each in (task.due, task.due_reason))
+        blocks.append({"type": "context", "elements": [plain(say("task_due_line", spoken, due=due, why=why))]})
+        done = button(TASK_DONE, label(TASK_DONE, spoken), f"{task.case_id}:{task.id}", style="primary")
+        blocks.append({"type": "actions", "block_id": "task_buttons", "elements": [done]})
+    text = f"{escape(heading)}: " + fit(one_line(task.text), FALLBACK_MAX_CHARS, escaped=True)
+    return text, blocks, {"event_type": TASK_EVENT_TYPE, "event_payload": payload}

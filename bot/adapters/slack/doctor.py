@@ -1,4 +1,4 @@
-"""Looks at the Slack installation and says what to do about it: tokens, permissions, channels. Changes nothing."""
+"""Looks at the Slack installation (tokens, permissions, channels, people) and says what to mend. Changes nothing."""
 
 from collections.abc import Mapping
 from importlib import resources
@@ -25,7 +25,12 @@ def manifest_scopes() -> frozenset[str]:
 
 
 async def check_slack(
-    *, token: str, api_base: str, app_token: str | None, channels: Mapping[str, str]
+    *,
+    token: str,
+    api_base: str,
+    app_token: str | None,
+    channels: Mapping[str, str],
+    people: Mapping[str, str] | None = None,
 ) -> list[Finding]:
     """Look at everything that Slack must allow before cases can be worked on.
 
@@ -34,6 +39,7 @@ async def check_slack(
         api_base: where the Web API is.
         app_token: the app-level token; None where Slack reaches us over HTTP.
         channels: ids of the shop's channels, and whom each is for.
+        people: user ids that the shop names, and as what.
 
     Returns:
         One finding for each thing, in the order in which a person would mend them.
@@ -44,6 +50,7 @@ async def check_slack(
         if app_token is not None:
             findings.append(await _app_token(client, app_token))
         findings += [await _channel(client, channel, whose) for channel, whose in channels.items()]
+        findings += [await _person(client, user, as_what) for user, as_what in (people or {}).items()]
     finally:
         await client.close()
     return findings
@@ -63,9 +70,12 @@ async def _bot_token(client: SlackClient) -> list[Finding]:
 def _scopes(granted: set[str]) -> Finding:
     if not granted:
         return Finding("Slack permissions", ok=None, said="Slack did not name them")
-    missing = sorted(manifest_scopes() - granted)
+    missing, needless = sorted(manifest_scopes() - granted), sorted(granted - manifest_scopes())
+    if not missing and needless:
+        mend = "if nothing else uses this app, take them away on its page “OAuth & Permissions”"
+        return Finding("Slack permissions", ok=None, said=f"more than it needs: {', '.join(needless)}", mend=mend)
     if not missing:
-        return Finding("Slack permissions", ok=True, said="all that the manifest names")
+        return Finding("Slack permissions", ok=True, said="all that the manifest names, and no more")
     mend = "add them on the app's page “OAuth & Permissions” and install the app again"
     return Finding("Slack permissions", ok=False, said=f"missing: {', '.join(missing)}", mend=mend)
 
@@ -101,3 +111,23 @@ async def _channel(client: SlackClient, channel: str, whose: str) -> Finding:
     if not found.get("is_member"):
         return Finding(name, ok=False, said=f"the bot is not in {shown}", mend="type /invite @aftersale there")
     return Finding(name, ok=True, said=f"the bot is in {shown}")
+
+
+async def _person(client: SlackClient, user: str, as_what: str) -> Finding:
+    name = f"Slack user {as_what}"
+    try:
+        found = (await client.users_info(user=user))["user"]
+    except CALL_FAILURES as error:
+        code = error_code(error)
+        mend = OPERATOR_MENDS.get(code, UNREACHABLE_MEND)
+        if code in ("user_not_found", "user_not_visible"):
+            mend = "write their member id (U…, behind the three dots of their profile) into shop.yaml"
+        return Finding(name, ok=False, said=f"{user}: Slack says {in_words(error)}", mend=mend)
+    shown = f"{found.get('real_name') or found.get('name')} ({user})"
+    if found.get("deleted"):
+        mend = "write somebody who is there into shop.yaml; until then the CX owner is called upon"
+        return Finding(name, ok=False, said=f"{shown} has left the workspace", mend=mend)
+    if found.get("is_restricted") or found.get("is_ultra_restricted") or found.get("is_stranger"):
+        mend = "write a full member of the workspace into shop.yaml: guests may not work on cases"
+        return Finding(name, ok=False, said=f"{shown} is a guest", mend=mend)
+    return Finding(name, ok=True, said=f"{shown} is there")

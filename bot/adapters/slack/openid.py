@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from urllib.parse import urlencode, urljoin
 
 from bot.adapters.slack.client import CALL_FAILURES, SlackClient, error_code, in_words
-from bot.adapters.slack.listeners import why_not
-from bot.errors import ConfigurationError, FollowUpError, Forbidden
+from bot.adapters.slack.staff import Door
+from bot.desk.shop import Shop
+from bot.errors import ConfigurationError, DeliveryDelayed, FollowUpError, Forbidden
+from bot.ports.channels import Clock
 
 SCOPES = "openid profile"
 _AUTHORIZE = "../openid/connect/authorize"
@@ -29,10 +31,13 @@ class SignedIn:
 class SlackSignIn:
     """Sign in with Slack, for the members of the bot's own workspace."""
 
-    def __init__(self, *, client_id: str, client_secret: str, bot_token: str, api_base: str) -> None:
+    def __init__(
+        self, *, client_id: str, client_secret: str, bot_token: str, api_base: str, clock: Clock, shop: Shop
+    ) -> None:
         """Be ready to ask; nothing is called before somebody signs in."""
         self._client_id, self._client_secret = client_id, client_secret
         self._bot_token, self._api_base = bot_token, api_base
+        self._clock, self._shop = clock, shop
 
     def address(self, redirect_uri: str, state: str) -> str:
         """Give where somebody's browser is sent; it comes back to `redirect_uri` with a code and the same `state`."""
@@ -58,11 +63,13 @@ class SlackSignIn:
             member = str(identity["https://slack.com/user_id"])
             bot = SlackClient(self._bot_token, self._api_base)
             try:
-                own = await bot.auth_test()
-                asked = await bot.users_info(user=member)
+                # Asked here as well: where Slack does not say who somebody is, nobody comes in.
+                await bot.users_info(user=member)
+                door = Door(bot, self._clock, self._shop)
+                staff = await door.staff({"id": member, "team_id": identity.get("https://slack.com/team_id")})
             finally:
                 await bot.close()
-        except CALL_FAILURES as error:
+        except (*CALL_FAILURES, DeliveryDelayed) as error:
             code_of = error_code(error)
             if code_of in _OF_THE_APP:
                 mend = "copy id and secret from your Slack app's page “Basic Information”, and allow the “Redirect URL”"
@@ -72,7 +79,7 @@ class SlackSignIn:
             raise FollowUpError(
                 f"Slack cannot be reached just now ({in_words(error)}); try again in a moment"
             ) from None
-        refusal = why_not({"team_id": identity.get("https://slack.com/team_id")}, asked.get("user"), dict(own.data))  # type: ignore[arg-type]  # a call that came back has a mapping
+        refusal = door.no_colleague(staff)
         if refusal is not None:
             raise Forbidden(refusal)
         return SignedIn(member, str(identity.get("name") or member))

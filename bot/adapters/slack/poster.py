@@ -1,4 +1,4 @@
-"""Sends what the outbox holds for Slack: cards, lines in threads, whispers, alarms.
+"""Sends what the outbox holds for Slack: cards, tasks, lines in threads with their photos, whispers, alarms.
 
 Says what a failure means; never retries.
 
@@ -7,19 +7,26 @@ send, and whether again, is dispatch's business.
 """
 
 from collections.abc import Awaitable, Mapping
-from dataclasses import fields, replace
+from contextlib import suppress
+from dataclasses import MISSING, asdict, fields, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
-from bot.adapters.slack.blocks import EVENT_TYPE, card_blocks, fit, mrkdwn
+from bot.adapters.slack.attachments import Attachments, Fetch
+from bot.adapters.slack.blocks import card_blocks, task_blocks
 from bot.adapters.slack.client import CALL_FAILURES, SlackClient, error_code, http_status, in_words
+from bot.adapters.slack.text import Block, fit, mrkdwn
 from bot.errors import DeliveryDelayed, DeliveryRefused, DeliveryUnknown, FollowUpError
-from bot.ports.channels import Card, Channel
+from bot.ports.channels import Card, Channel, TaskCard
 from bot.ports.records import Json, Outgoing
 
+Shown = TypeVar("Shown", Card, TaskCard)
+
+FILE_TRIES = 3
+"""How often a line waits for its photo to be had before it goes out without it, and says so."""
 SEARCHED_MESSAGES = 200
 """How far back a repeat looks for its card. Slack recommends no more for one page.
 
@@ -86,22 +93,33 @@ Source: https://docs.slack.dev/reference/methods/chat.postMessage (errors; read 
 class SlackPoster(Channel):
     """The outbox's way to Slack."""
 
-    def __init__(self, token: str, api_base: str, *, patience: timedelta = timedelta(seconds=10)) -> None:
-        """Post with a bot `token` to the Web API at `api_base`; waiting at most `patience` for an answer."""
+    def __init__(
+        self, token: str, api_base: str, *, patience: timedelta = timedelta(seconds=10), fetch: Fetch | None = None
+    ) -> None:
+        """Post with a bot `token` to the Web API at `api_base`; waiting at most `patience` for an answer.
+
+        `fetch` brings what a customer sent beside words; without it the thread says that it cannot be shown.
+        """
         self._client = SlackClient(token, api_base, patience=patience)
+        self._attachments = Attachments(self._client, fetch)
 
     async def close(self) -> None:
         """End the kept connections."""
         await self._client.close()
 
     async def deliver(self, message: Outgoing) -> str:
-        """Send a card, a line in a thread, an alarm or a whisper; give its ts. See `Channel.deliver` for the errors."""
+        """Send a card, a task, a line, an alarm or a whisper; give its ts. See `Channel.deliver` for the errors."""
         message = replace(message, body={**message.body, "channel": await self._channel_id(message.body)})
         match message.kind:
             case "card":
-                return await self._card(message)
-            case "thread" | "alarm":
+                return await self._shown(message, *card_blocks(_read(Card, message.body, "card")))
+            case "task":
+                task = _read(TaskCard, message.body, "task")
+                return await self._shown(message, *task_blocks(task, str(message.body.get("language") or "en")))
+            case "thread":
                 return await self._thread(message)
+            case "alarm" | "digest":
+                return await self._line(message)
             case "whisper":
                 return await self._whisper(message.body)
             case other:
@@ -114,10 +132,10 @@ class SlackPoster(Channel):
         except CALL_FAILURES as error:
             raise delivery_error(error, is_repeatable=True) from error
 
-    async def _card(self, message: Outgoing) -> str:
+    async def _shown(self, message: Outgoing, text: str, blocks: list[Block], metadata: Block) -> str:
+        """Post something that stands and is brought up to date, or do that; a repeat looks for it first."""
         body = message.body
         channel, ts = _needed(body, "channel"), body.get("ts")
-        text, blocks, metadata = card_blocks(_card_in(body))
         # The row's own key beside the case id: a case that came back to a channel has an old card there as well.
         metadata["event_payload"]["post"] = message.key
         if ts is None and message.attempts > 1:
@@ -137,18 +155,33 @@ class SlackPoster(Channel):
         answer = await _answered(search, is_repeatable=True)
         for found in answer.get("messages") or []:
             theirs = found.get("metadata") or {}
-            if theirs.get("event_type") == EVENT_TYPE and theirs.get("event_payload") == metadata["event_payload"]:
+            if theirs == metadata:
                 return str(found["ts"])
         return None
 
     async def _thread(self, message: Outgoing) -> str:
+        """Post a line, and below it what belongs to it; what cannot be had is told in the line itself."""
+        body = message.body
+        wanted = body.get("media") or ()
+        brought = await self._attachments.bring(wanted, is_last_try=message.attempts >= FILE_TRIES)
+        ts = await self._line(message, *brought.problems)
+        problem = await self._attachments.share(brought, _needed(body, "channel"), str(body.get("thread_ts") or ts))
+        if problem:
+            told = {"channel": body["channel"], "thread_ts": body.get("thread_ts") or ts, "text": mrkdwn(problem)}
+            with suppress(*CALL_FAILURES):  # The words stand there; to post them once more would be worse.
+                await self._client.chat_postMessage(**told)
+        return ts
+
+    async def _line(self, message: Outgoing, *further: str) -> str:
         body = message.body
         content: dict[str, Any] = {
             "channel": _needed(body, "channel"),
-            "text": _line(body) + (PERHAPS_TWICE if body.get("repeated") else ""),
-            "unfurl_links": False,
-            "unfurl_media": False,
+            "text": _words(body, *further) + (PERHAPS_TWICE if body.get("repeated") else ""),
         }
+        if body.get("ts"):
+            update = self._client.chat_update(**content, ts=body["ts"])
+            return str((await _answered(update, is_repeatable=True, binds_all=True))["ts"])
+        content |= {"unfurl_links": False, "unfurl_media": False}
         if body.get("thread_ts"):
             content["thread_ts"] = body["thread_ts"]
         return str((await _answered(self._client.chat_postMessage(**content), binds_all=True))["ts"])
@@ -157,7 +190,7 @@ class SlackPoster(Channel):
         content: dict[str, Any] = {
             "channel": _needed(body, "channel"),
             "user": _needed(body, "user"),
-            "text": _line(body),
+            "text": _words(body),
         }
         if body.get("thread_ts"):
             content["thread_ts"] = body["thread_ts"]
@@ -214,21 +247,31 @@ def _needed(body: Json, name: str) -> str:
     return value
 
 
-def _line(body: Json) -> str:
+def _words(body: Json, *further: str) -> str:
     text = str(body.get("text") or "")
     mention = body.get("mention")
     if mention and f"{{user:{mention}}}" not in text:
         text = f"{{user:{mention}}} {text}"
+    text = "\n".join(part for part in (text, *further) if part.strip())
     if not text.strip():
         raise DeliveryRefused("invalid", "the message has no text")
     return fit(mrkdwn(text), TEXT_MAX_CHARS)
 
 
-def _card_in(body: Json) -> Card:
-    given = body.get("card")
+def _read(kind: type[Shown], body: Json, name: str) -> Shown:
+    """Read a card as it was laid out; of what an older program laid out, what it did not know has its default."""
+    given = body.get(name)
     if not isinstance(given, Mapping):
-        raise DeliveryRefused("invalid", "the message holds no card")
-    missing = [field.name for field in fields(Card) if field.name not in given]
+        raise DeliveryRefused("invalid", f"the message holds no {name}")
+    known = fields(kind)
+    missing = [each.name for each in known if each.name not in given and each.default is MISSING]
     if missing:
-        raise DeliveryRefused("invalid", f"the card lacks {', '.join(missing)}")
-    return Card(**{field.name: given[field.name] for field in fields(Card)})
+        raise DeliveryRefused("invalid", f"the {name} lacks {', '.join(missing)}")
+    values = {each.name: given[each.name] for each in known if each.name in given}
+    if values.get("tasks"):
+        values["tasks"] = [_read(TaskCard, {"task": each}, "task") for each in map(_as_json, values["tasks"])]
+    return kind(**values)
+
+
+def _as_json(task: Any) -> Any:
+    return asdict(task) if isinstance(task, TaskCard) else task

@@ -23,13 +23,13 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.socket_mode.aiohttp import SocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 
-from bot.adapters.slack import blocks
+from bot.adapters.slack import blocks, forms, home
 from bot.adapters.slack.client import CALL_FAILURES, SlackClient, error_code, in_words, is_local
-from bot.adapters.slack.listeners import CaseFacts, CaseLookup, Commit, Compose, Listeners, Shop
+from bot.adapters.slack.listeners import Commit, Listeners
+from bot.desk.shop import Shop
 from bot.errors import ConfigurationError
+from bot.ports.board import Answers
 from bot.ports.channels import Clock, Finding
-
-__all__ = ["CaseFacts", "SlackSocket", "build_app", "close_app", "http_handler"]
 
 HttpHandler: TypeAlias = Callable[[str, Mapping[str, str], bytes], Awaitable[tuple[int, Mapping[str, str], bytes]]]
 
@@ -40,23 +40,24 @@ LOOK_EVERY = timedelta(seconds=2)
 FINISH_WITHIN = timedelta(seconds=3)
 """How long what is being handled may take at the end: Slack waits no longer for an acknowledgement."""
 
+HOME_OPENED, PERSON_CHANGED = "app_home_opened", "user_change"
+EVENTS = frozenset({HOME_OPENED, PERSON_CHANGED})
+"""The events that something is done about: what the manifest subscribes to, and no message among them (rule 5)."""
+
 log = structlog.get_logger(__name__)
 
 
-def build_app(  # noqa: PLR0913 - everything that the desk needs is handed in; nothing is read from outside
+def build_app(
     *,
     token: str,
     api_base: str,
     signing_secret: str,
     commit: Commit,
     clock: Clock,
-    shop_name: str,
-    remedies: Mapping[str, str],
-    teams: Mapping[str, str],
-    case_lookup: CaseLookup | None = None,
-    compose: Compose | None = None,
+    shop: Shop,
+    answers: Answers,
 ) -> AsyncApp:
-    """Give the Bolt app that takes clicks and forms. It calls nobody before the first of them comes.
+    """Give the Bolt app that takes clicks, forms and commands. It calls nobody before the first of them comes.
 
     Args:
         token: the bot token.
@@ -64,24 +65,20 @@ def build_app(  # noqa: PLR0913 - everything that the desk needs is handed in; n
         signing_secret: what HTTP requests are signed with; may be "" in Socket Mode, where nothing is signed.
         commit: stores what came in; awaited before anything is acknowledged.
         clock: tells when it came in.
-        shop_name: what the shop calls itself.
-        remedies: keys of the shop's remedies and what staff call them.
-        teams: keys of the shop's teams and their names.
-        case_lookup: tells a form whom a case is about; without it, or where it takes too long, forms say less.
-        compose: gives the preview of a reply; without it: the text, an empty line, name and shop.
+        shop: its name, teams, remedies, root causes and saved answers, and who may what.
+        answers: what forms, the home tab and the command are told.
 
     Raises:
-        ConfigurationError: the shop has no remedy or no team to choose from.
+        ConfigurationError: the shop has no remedy, no team or no root cause to choose from.
     """
-    for name, choices in (("remedies", remedies), ("teams", teams)):
+    for name, choices in (("remedies", shop.remedies), ("teams", shop.teams), ("root causes", shop.causes)):
         if not choices:
             raise ConfigurationError("shop.yaml", f"there are no {name}", f"write at least one under {name}")
     client = SlackClient(token, api_base)
-    shop = Shop(shop_name, remedies, teams)
-    listeners = Listeners(client, commit, clock, shop, case_lookup=case_lookup, compose=compose)
+    listeners = Listeners(client, commit, clock, shop, answers)
 
     async def authorize() -> AuthorizeResult:
-        return await listeners.authorized()
+        return await listeners.door.authorized()
 
     logging.getLogger("slack_bolt.AsyncApp").addFilter(_not_about_tokens)
     # `authorize` of our own: Bolt's answers 200 to a click that it could not authorise, and the click would be lost;
@@ -125,13 +122,25 @@ def http_handler(app: AsyncApp) -> HttpHandler:
 def _listen(app: AsyncApp, to: Listeners) -> None:
     app.error(to.failed)
     app.action(blocks.CLAIM)(to.claim)
-    app.action(blocks.REPLY)(to.open_form)
-    app.action(blocks.REMEDY)(to.open_form)
-    app.action(blocks.HAND_OVER)(to.open_form)
-    app.view(blocks.WRITE_VIEW)(to.preview)
-    app.view(blocks.SEND_VIEW)(to.send)
-    app.view(blocks.REMEDY_VIEW)(to.remedy)
-    app.view(blocks.HAND_OVER_VIEW)(to.hand_over)
+    for form in (blocks.REPLY, blocks.REMEDY, blocks.HAND_OVER, blocks.MORE):
+        app.action(form)(to.open_form)
+    app.action(blocks.TASK_DONE)(to.finish_task)
+    app.action(forms.SAVED)(to.begin_with)
+    app.view(forms.WRITE_VIEW)(to.preview)
+    app.view(forms.SEND_VIEW)(to.send)
+    app.view(forms.REMEDY_VIEW)(to.remedy)
+    app.view(forms.HAND_OVER_VIEW)(to.hand_over)
+    app.view(forms.SNOOZE_VIEW)(to.snooze)
+    app.view(forms.CALL_VIEW)(to.call)
+    app.view(forms.NOTE_VIEW)(to.note)
+    app.view(forms.TASK_VIEW)(to.ask_team)
+    app.view(forms.TASK_DONE_VIEW)(to.task_done)
+    app.action(home.REFRESH)(to.refresh_home)
+    app.action(home.PAUSE)(to.pause)
+    app.action(home.RESUME)(to.resume)
+    app.command(home.COMMAND)(to.command)
+    for kind, listener in ((HOME_OPENED, to.home_opened), (PERSON_CHANGED, to.person_changed)):
+        app.event(kind)(listener)
     # Whatever else comes is acknowledged, so that Slack does not send it again, and leads nowhere (rule 5).
     anything = re.compile(".*", re.DOTALL)
     app.event(anything)(_nothing)

@@ -286,9 +286,14 @@ def _storable(value: Any, depth: int = 0) -> Any:
     if depth > _DEPTH_MAX:
         return None
     if isinstance(value, str):
-        return _UNSTORABLE.sub("", value)
-    if isinstance(value, Mapping):
-        return {_UNSTORABLE.sub("", str(key)): _storable(item, depth + 1) for key, item in value.items()}
+        return _storable_text(value)
+    # Most of an update are numbers, and most of the rest are plain dicts: to ask for any Mapping takes far longer.
+    if isinstance(value, dict) or (not isinstance(value, int) and isinstance(value, Mapping)):
+        return {_storable_text(str(key)): _storable(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list):
         return [_storable(item, depth + 1) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _storable_text(text: str) -> str:
+    return text if text.isascii() and "\x00" not in text else _UNSTORABLE.sub("", text)

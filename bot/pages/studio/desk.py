@@ -29,7 +29,7 @@ from bot.pages.studio.play import Play
 from bot.pages.studio.shop_floor import add_style, workshop_of
 from bot.pages.studio.trials import Trials
 from bot.pages.studio.versions import Versions
-from bot.ports.listing import SaleLine
+from bot.ports.records import Sale
 from bot.ports.store import UnitOfWork
 
 _TYPES_ON = 0.35
@@ -120,7 +120,7 @@ class Desk:
         self._theirs: Opened | None = None
         self._language = hands.visit.words.language
         self._values: str = "usual"
-        self._sales: list[SaleLine] = []
+        self._sales: list[Sale] = []
         self._fits = True
         self._found = ""
 

@@ -60,6 +60,7 @@ ELEMENT_KEYS: dict[str, frozenset[str]] = {
     "radio_buttons": CHOOSING | {"options", "initial_option"},
     "datepicker": CHOOSING | {"placeholder", "initial_date"},
     "timepicker": CHOOSING | {"placeholder", "initial_time", "timezone"},
+    "datetimepicker": CHOOSING | {"initial_date_time"},
     "plain_text_input": frozenset(
         {"action_id", "initial_value", "multiline", "min_length", "max_length"}
         | {"placeholder", "focus_on_load", "dispatch_action_config"}
@@ -73,7 +74,7 @@ OPTIONS_MAX = {
     "radio_buttons": 10,
 }
 PICKERS = frozenset(
-    {"datetimepicker", "users_select", "conversations_select", "channels_select"}
+    {"users_select", "conversations_select", "channels_select"}
     | {"external_select", "multi_users_select", "multi_conversations_select"}
     | {"multi_channels_select", "multi_external_select"}
 )

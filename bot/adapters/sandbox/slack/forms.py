@@ -46,7 +46,7 @@ def check_sendable(view: Json) -> None:
         label = block["label"]["text"]
         if not given and not block.get("optional"):
             raise CannotDo(f"{label!r} needs an answer before the form can be sent")
-        if given and len(given) < element.get("min_length", 0):
+        if isinstance(given, str) and given and len(given) < element.get("min_length", 0):
             raise CannotDo(f"{label!r} needs at least {element['min_length']} characters")
 
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from bot.adapters.sandbox.slack.blocks import Json
 from bot.adapters.sandbox.slack.delivery import Delivery
 from bot.adapters.sandbox.slack.forms import Answer, CannotDo, check_sendable, chosen, fill
-from bot.adapters.sandbox.slack.rendering import label_of, pressables, render_view
+from bot.adapters.sandbox.slack.rendering import label_of, options_of, pressables, render_view
 from bot.adapters.sandbox.slack.views import VALUE_KEYS, Views, inputs_of
-from bot.adapters.sandbox.slack.web_api import WebApi
+from bot.adapters.sandbox.slack.web_api import WebApi, told_person
 from bot.adapters.sandbox.slack.workspace import (
     APP_ID,
     BOT_ID,
@@ -136,7 +136,7 @@ class Member:
 
         Args:
             message: The message; its present state counts.
-            what: The text on it, or its action id.
+            what: The text on it, or its action id; or that of an item behind three dots.
             option: For menus: the text or the value of the option.
 
         Raises:
@@ -144,7 +144,7 @@ class Member:
             LookupError: The message was deleted.
         """
         message = self._space.find(message)
-        block, element = _pressable(message.blocks, what)
+        block, element, option = _pressable(message.blocks, what, option)
         channel = self._space.channels[message.channel_id]
         channel.member_ids.add(self.id)
         container: Json = {
@@ -239,6 +239,16 @@ class Member:
             event["view"] = self.home
         return await self._space.emit(None, event).settled()
 
+    async def leave(self) -> Ack:
+        """Leave the workspace; the app is told."""
+        self.person.has_left = True
+        return await self._space.emit(None, {"type": "user_change", "user": told_person(self.person)}).settled()
+
+    async def come_back(self) -> Ack:
+        """Be let in again."""
+        self.person.has_left = False
+        return await self._space.emit(None, {"type": "user_change", "user": told_person(self.person)}).settled()
+
     # ── what they do with views ─────────────────────────────────────────────
 
     def fill(self, answers: Mapping[str, Answer]) -> None:
@@ -299,7 +309,7 @@ class Member:
             CannotDo: There is nothing of that name to press.
         """
         view = self._views.homes[self.id] if home else self._top()
-        block, element = _pressable(view["blocks"], what)
+        block, element, option = _pressable(view["blocks"], what, option)
         if option is not None and element["type"] in VALUE_KEYS:
             fill(view, {element["action_id"]: option})
         payload = self._interaction("block_actions", None if home else view["id"]) | {
@@ -413,10 +423,14 @@ def escaped(text: str) -> str:
     return "".join(parts)
 
 
-def _pressable(blocks: Sequence[Json], what: str) -> tuple[Json, Json]:
+def _pressable(blocks: Sequence[Json], what: str, option: str | None) -> tuple[Json, Json, str | None]:
     found = list(pressables(blocks))
     for block, element in found:
         if what in {element.get("action_id"), label_of(element)}:
-            return block, element
+            return block, element, option
+    for block, element in found:
+        # What is behind three dots is read there, and pressed, as a button is.
+        if element.get("type") == "overflow" and what in {each["text"]["text"] for each in options_of(element)}:
+            return block, element, what
     there = ", ".join(repr(label_of(element)) for _, element in found)
     raise CannotDo(f"there is no {what!r} to press; there is: {there or 'nothing'}")

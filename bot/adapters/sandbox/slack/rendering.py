@@ -35,7 +35,9 @@ def pressables(blocks: Sequence[Json]) -> Iterator[tuple[Json, Json]]:
 
 
 def label_of(element: Json) -> str:
-    """Return what a person reads on an element: its text, else its placeholder."""
+    """Return what a person reads on an element: its text, its placeholder, or three dots."""
+    if element.get("type") == "overflow":
+        return "⋯"
     return _text(element.get("text") or element.get("placeholder") or {})
 
 
@@ -104,5 +106,5 @@ def _element(element: Json) -> str:
     if element.get("type") == "image":
         return f"(image: {element['alt_text']})"
     options = [_text(option["text"]) for option in options_of(element)]
-    label = label_of(element) or "⋮"
+    label = label_of(element)
     return f"[{label} ▾ {' | '.join(options)}]" if options else f"[{label}]"

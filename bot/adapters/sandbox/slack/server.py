@@ -44,7 +44,8 @@ CALLS_KEPT = 10_000
 BODY_MAX_BYTES = 50_000_000
 SHUTDOWN_SECONDS = 0.2
 SUBSCRIPTIONS = frozenset(
-    {"message.channels", "message.groups", "app_home_opened", "channel_archive"} | {"member_left_channel"}
+    {"message.channels", "message.groups", "app_home_opened", "channel_archive"}
+    | {"member_left_channel", "user_change"}
 )
 
 
@@ -172,11 +173,18 @@ class SandboxSlack:
         *,
         tz: str = "Europe/Copenhagen",
         guest: bool = False,
+        one_channel: bool = False,
         stranger: bool = False,
+        admin: bool = False,
     ) -> Member:
-        """Return a new member of staff to play; a stranger comes from another workspace."""
+        """Return a new member of staff to play.
+
+        A guest may be one of a single channel; a stranger comes from another workspace.
+        """
         user_id = user_id or self.workspace.new_id("U")
-        person = Person(id=user_id, name=name, tz=tz, guest=guest, stranger=stranger)
+        person = Person(
+            id=user_id, name=name, tz=tz, guest=guest, one_channel=one_channel, stranger=stranger, admin=admin
+        )
         self.workspace.people[user_id] = person
         return Member(
             person,
@@ -495,7 +503,7 @@ class SandboxSlack:
         event.setdefault("event_ts", event.get("ts") or self.workspace.new_ts())
         if channel is not None:
             event["channel"] = channel.id
-        person = self.workspace.people.get(event.get("user", ""))
+        person = self.workspace.people.get(event["user"]) if isinstance(event.get("user"), str) else None
         if person is not None and person.stranger:
             event |= dict.fromkeys(("team", "user_team", "source_team"), person.team_id)
         return {

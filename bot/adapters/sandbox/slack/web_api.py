@@ -54,6 +54,15 @@ def all_scopes() -> set[str]:
     return used | {"files:read", "commands", "app_mentions:read"}
 
 
+def scopes_of(method: str) -> tuple[str, ...]:
+    """Return the scopes of which a method needs one; none where any token will do.
+
+    Raises:
+        KeyError: The sandbox has no such method.
+    """
+    return _METHODS[method].scopes
+
+
 class WebApi:
     """The methods, bound to one workspace."""
 
@@ -233,11 +242,11 @@ class WebApi:
         person = self._space.people.get(args.text("user"))
         if person is None:
             raise Refused("user_not_found")
-        return {"user": _told_person(person)}
+        return {"user": told_person(person)}
 
     def users_list(self, args: Arguments) -> Json:
         """List all users."""
-        return paged("members", [_told_person(p) for p in self._space.people.values()], args)
+        return paged("members", [told_person(p) for p in self._space.people.values()], args)
 
     # ── views ───────────────────────────────────────────────────────────────
 
@@ -448,18 +457,21 @@ def _told_channel(channel: Channel) -> Json:
     }
 
 
-def _told_person(person: Person) -> Json:
+def told_person(person: Person) -> Json:
+    """Return a user as Slack describes them."""
     return {
         "id": person.id,
         "team_id": person.team_id,
         "name": person.handle,
         "real_name": person.name,
         "tz": person.tz,
-        "deleted": False,
+        "deleted": person.has_left,
         "is_bot": person.is_bot,
         "is_app_user": False,
-        "is_restricted": person.guest,
-        "is_ultra_restricted": False,
+        "is_admin": person.admin,
+        "is_owner": False,
+        "is_restricted": person.guest or person.one_channel,
+        "is_ultra_restricted": person.one_channel,
         "is_stranger": person.stranger,
         "profile": {
             "real_name": person.name,

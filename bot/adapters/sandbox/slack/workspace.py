@@ -72,13 +72,16 @@ class Refused(Exception):
 
 @dataclass(slots=True, kw_only=True)
 class Person:
-    """One user of the workspace; the bot is one as well."""
+    """One user of the workspace; the bot is one as well. A guest may be one of a single channel."""
 
     id: str
     name: str
     tz: str = "Europe/Copenhagen"
     guest: bool = False
+    one_channel: bool = False
     stranger: bool = False
+    admin: bool = False
+    has_left: bool = False
     is_bot: bool = False
 
     @property
