@@ -191,6 +191,19 @@ STUDIO: Mapping[str, tuple[str, str]] = {
         "v{number} runs for new conversations. Conversations that stay on older versions: {stay}.",
         "v{number} kører for nye samtaler. Samtaler, der bliver på ældre versioner: {stay}.",
     ),
+    "pause": ("Pause", "Sæt på pause"),
+    "paused": ("paused", "på pause"),
+    "pause_means": (
+        "Pausing holds questions, reminders and notices of this flow. Nothing is lost; answers, cases and /stop go on.",
+        "En pause holder flowets spørgsmål, påmindelser og beskeder tilbage. Intet tabes; svar og sager går videre.",
+    ),
+    "pause_reason": ("Why, in a few words", "Hvorfor, med få ord"),
+    "paused_now": ("The flow is paused. What it would say waits.", "Flowet er på pause. Det, det ville sige, venter."),
+    "resume": ("Resume", "Genoptag"),
+    "resumed": (
+        "The flow goes on. Had waited, and are given turns: conversations {conversations}, messages {messages}.",
+        "Flowet fortsætter. Har ventet og får nu tur: samtaler {conversations}, beskeder {messages}.",
+    ),
     "older_version": ("an older version", "en ældre version"),
     "stay_on": (
         "{number} running on {version} stay there; {could} could move.",

@@ -4,6 +4,7 @@ import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -182,8 +183,8 @@ async def test_publishing_lets_those_who_run_stay_and_old_versions_come_back(
     async with stage(sqlite_url, flows=folder) as play:
         await play.happens(order("order.placed"))
         await play.link()
-        await play.happens(order("order.delivered"))
-        await play.pass_time(to=None)
+        await play.happens(order("order.delivered", at=play.clock.now()))
+        await play.pass_time(timedelta(days=2))
         before = file.read_text()
         async with studio(play, browser, where="/flows/after_delivery") as page:
             await tab(page, "Versions")
@@ -197,18 +198,62 @@ async def test_publishing_lets_those_who_run_stay_and_old_versions_come_back(
             await seen(page, "Glad", ".side-by-side ins")
             await picture(page, "studio-publish")
             assert await violations(page) == []
+            await seen(page, "1 running on v2 stay there; 1 could move.")
             await press(page, "Publish as v3")
-            await seen(page, "v3 runs for new conversations.")
+            await seen(page, "v3 runs for new conversations. Conversations that stay on older versions: 1.")
             history = await play.read(lambda uow: uow.publications("after_delivery"))
             assert [(each.number, each.by, each.note) for each in history[1:]] == [
                 (2, "Ida", "As it stood"),
                 (3, "Ida", ""),
             ]
+            versions = {each.number: each.version for each in history}
+            assert await play.read(lambda uow: uow.running_on("after_delivery")) == {("after_delivery", versions[2]): 1}
+            await press(page, "Look at v2")
+            await press(page, "Move 1 to v3, those that can")
+            await seen(page, "Moved to v3: 1. Stay: 0.")
+            await page.get_by_role("button", name="Move 1 to v3, those that can").wait_for(state="detached")
+            assert await play.read(lambda uow: uow.running_on("after_delivery")) == {("after_delivery", versions[3]): 1}
             await press(page, "Look at v2")
             await press(page, "Restore v2 as v4")
             await seen(page, "v2 runs again, as v4.")
             assert file.read_text() == before
             await seen(page, "Good to hear.", ".cm-content")
+
+
+@needs_browser
+async def test_a_flow_is_paused_and_goes_on(sqlite_url: str, browser: Any, folder: Path) -> None:
+    """With a reason, under a name; the list says so, and resuming says what had waited."""
+    async with stage(sqlite_url, flows=folder) as play:
+        await play.happens(order("order.placed"))
+        await play.link()
+        await play.happens(order("order.delivered", at=play.clock.now()))
+        await play.pass_time(timedelta(hours=47))
+        await _pause_and_resume(play, browser)
+
+
+async def _pause_and_resume(play: Stage, browser: Any) -> None:
+    async with studio(play, browser, where="/flows/after_delivery") as page:
+        await tab(page, "Versions")
+        await page.get_by_label("Why, in a few words").fill("Strike at the carrier")
+        await press(page, "Pause")
+        await seen(page, "The flow is paused.")
+        await seen(page, "Strike at the carrier")
+        await seen(page, "paused", ".studio-head .tag")
+        (pause,) = await play.read(lambda uow: uow.pauses())
+        assert (pause.scope, pause.name, pause.reason, pause.by) == (
+            "flow",
+            "after_delivery",
+            "Strike at the carrier",
+            "Ida",
+        )
+        await picture(page, "studio-paused")
+        await play.pass_time(timedelta(hours=2))
+        await press(page, "Resume")
+        await seen(page, "Had waited, and are given turns: conversations 1, messages 0.")
+        assert await play.read(lambda uow: uow.pauses()) == []
+        await page.get_by_role("link", name="← All flows").click()
+        await seen(page, "What you save here is the file that git sees.")
+        assert await page.locator("tr", has_text="after_delivery").get_by_text("paused").count() == 0
 
 
 @needs_browser

@@ -28,8 +28,8 @@ from bot.pages.studio.hands import Hands, Tabs
 from bot.pages.studio.play import Play
 from bot.pages.studio.shop_floor import add_style, workshop_of
 from bot.pages.studio.trials import Trials
-from bot.pages.studio.versions import Versions
-from bot.ports.records import Sale
+from bot.pages.studio.versions import Versions, pauses_on
+from bot.ports.records import Publication, Sale
 from bot.ports.store import UnitOfWork
 
 _TYPES_ON = 0.35
@@ -300,6 +300,7 @@ class Desk:
         """Look at everything anew, and run the tests."""
         hands = self._hands
         hands.drafts = await asyncio.to_thread(hands.workshop.drafts)
+        await hands.visit.world.program.reload()
         self._run(f"aftersaleStudio.dirty({json.dumps(hands.is_dirty)})")
         self._draw_notes()
         self._typed()
@@ -360,8 +361,11 @@ class Desk:
 
     async def _draw_runs(self) -> None:
         hands, words = self._hands, self._hands.visit.words
-        heads = await hands.visit.world.program.database.run(publishing.heads_of)
-        self._head = heads.get(hands.name)
+
+        def ask(uow: UnitOfWork) -> tuple[Publication | None, bool]:
+            return publishing.heads_of(uow).get(hands.name), bool(pauses_on(uow.pauses(), hands.name))
+
+        self._head, is_paused = await hands.visit.world.program.database.run(ask)
         self._runs.clear()
         with self._runs:
             if self._head is None:
@@ -371,8 +375,10 @@ class Desk:
             else:
                 put("span", words("runs_number", number=self._head.number), "tag good")
                 file = hands.drafts.flow_files.flows.get(hands.name)
-                if file is not None and file.version != self._head.version:
+                if publishing.is_by_hand(self._head) and file is not None and file.version != self._head.version:
                     put("span", words("file_differs"), "tag warm")
+            if is_paused:
+                put("span", words("paused"), "tag warm")
 
     # what it does
 
@@ -392,7 +398,7 @@ class Desk:
         with panels["tests"]:
             self._trials = Trials(self._hands)
         with panels["versions"]:
-            self._versions = Versions(self._hands, self._written)
+            self._versions = Versions(self._hands, self._written, self._draw_runs)
         shown = {
             "drawing": _nothing,
             "phone": self._show_phone,

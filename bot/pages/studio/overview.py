@@ -1,7 +1,7 @@
 """The list of flows: which version runs, who is where in it, and whether its file says something else."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from nicegui import ui
@@ -13,7 +13,9 @@ from bot.flows.model import Flow
 from bot.pages.drawing import Given, form, handed, put
 from bot.pages.frame import Visit, frame
 from bot.pages.studio.shop_floor import add_style, workshop_of
-from bot.ports.records import Publication
+from bot.pages.studio.versions import pauses_on
+from bot.ports.records import Pause, Publication
+from bot.ports.store import UnitOfWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,11 @@ async def draw(visit: Visit) -> None:
     """Draw the page."""
     words, workshop = visit.words, workshop_of(visit)
     drafts = await asyncio.to_thread(workshop.drafts)
-    heads = await visit.world.program.database.run(publishing.heads_of)
+
+    def ask(uow: UnitOfWork) -> tuple[dict[str, Publication], list[Pause]]:
+        return publishing.heads_of(uow), uow.pauses()
+
+    heads, pauses = await visit.world.program.database.run(ask)
     with frame(visit, words("flows"), "/flows") as main:
         add_style(visit)
         put("h1", words("flows"), "page-title")
@@ -61,7 +67,8 @@ async def draw(visit: Visit) -> None:
         with put("section", None, "card scroll-x", aria_label=words("flows")):
             table = put("table", None, "list flows")
         names = sorted({*drafts.flow_files.flows, *heads})
-        _fill(visit, table, names, drafts, heads, None)
+        shown = _Shown(names, drafts, heads, {name for name in names if pauses_on(pauses, name)})
+        _fill(visit, table, shown, None)
         if workshop.folder is not None and visit.visitor.may("admin"):
             _new(visit, drafts)
 
@@ -69,7 +76,7 @@ async def draw(visit: Visit) -> None:
         counted = await visit.world.program.database.read(lambda reports: reports.conversations_by_flow())
         if not main.is_deleted:
             table.clear()
-            _fill(visit, table, names, drafts, heads, figures_of(counted))
+            _fill(visit, table, shown, figures_of(counted))
 
     ui.timer(0.01, count, once=True)
 
@@ -83,14 +90,17 @@ def _where(visit: Visit, workshop: Workshop) -> str:
 _COUNTS = ("running", "waiting", "answered", "complete", "silent")
 
 
-def _fill(
-    visit: Visit,
-    table: ui.element,
-    names: Sequence[str],
-    drafts: Drafts,
-    heads: Mapping[str, Publication],
-    figures: Mapping[str, Figures] | None,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What the list says of each flow before anything is counted."""
+
+    names: Sequence[str]
+    drafts: Drafts
+    heads: Mapping[str, Publication]
+    paused: Collection[str]
+
+
+def _fill(visit: Visit, table: ui.element, shown: _Shown, figures: Mapping[str, Figures] | None) -> None:
     words = visit.words
     with table:
         with put("thead"), put("tr"):
@@ -99,12 +109,14 @@ def _fill(
             for column in _COUNTS:
                 put("th", words(f"count_{column}"), "num", scope="col", title=words(f"count_{column}_means"))
         with put("tbody"):
-            for name in names:
+            for name in shown.names:
                 with put("tr"):
                     with put("td"):
                         put("a", name, "name", href=f"{visit.root}/flows/{name}")
                     with put("td"):
-                        _runs(visit, heads.get(name), drafts.flow_files.flows.get(name))
+                        _runs(visit, shown.heads.get(name), shown.drafts.flow_files.flows.get(name))
+                        if name in shown.paused:
+                            put("span", words("paused"), "tag warm")
                     for column in _COUNTS:
                         label = words(f"count_{column}")
                         number = "…" if figures is None else str(getattr(figures.get(name, Figures()), column))

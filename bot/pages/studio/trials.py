@@ -107,7 +107,7 @@ class Trials:
                 put("span", f" {result.trial.about}", "quiet small")
             if not result.passed:
                 put("p", result.problem or "", "wrong")
-                put("p", result.place, "quiet small")
+                put("p", result.place.rpartition("/")[2], "quiet small")
                 html(markup.expected_and_actual(result.rows, self._hands.visit.words))
 
     def _set_summary(self, text: str, kind: str) -> None:

@@ -1,10 +1,10 @@
-"""Versions: what publishing would change, publishing, what was published before, restoring, and moving.
+"""Versions: what publishing would change, publishing, pausing, what was published before, restoring, and moving.
 
-What each of them does is `bot.publishing`'s; the commands do the same with it.
+What each of them does is that of `bot.publishing` and `bot.holding`; the commands do the same with them.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,10 +15,11 @@ from bot.app.editing import Opened
 from bot.errors import FollowUpError
 from bot.flows.differences import difference
 from bot.flows.model import Flow
+from bot.holding import pause, resume, words_for
 from bot.pages.drawing import Given, button, form, handed, html, put
 from bot.pages.studio import markup
 from bot.pages.studio.hands import Hands
-from bot.ports.records import Publication
+from bot.ports.records import Pause, Publication
 from bot.ports.store import UnitOfWork
 from bot.publishing import Plan
 
@@ -32,14 +33,22 @@ class _Seen:
     plan: Plan
     history: Sequence[Publication]
     running: Mapping[str, int]
+    pauses: Sequence[Pause]
+
+
+def pauses_on(pauses: Iterable[Pause], flow: str) -> list[Pause]:
+    """Give those pauses that hold all of a flow."""
+    return [each for each in pauses if each.scope == "all" or (each.scope, each.name) == ("flow", flow)]
 
 
 class Versions:
     """The panel of the versions."""
 
-    def __init__(self, hands: Hands, written: Callable[[], Awaitable[None]]) -> None:
-        """Draw it here, empty. `written` is called after restoring has written the file."""
-        self._hands, self._written = hands, written
+    def __init__(
+        self, hands: Hands, written: Callable[[], Awaitable[None]], changed: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Draw it here, empty. `written` is called when restoring wrote the file, `changed` when what runs has."""
+        self._hands, self._written, self._changed = hands, written, changed
         label = hands.visit.words("versions")
         self._body = put("div", None, "panel-body", tabindex="0", role="region", aria_label=label)
         self._looking = asyncio.Lock()
@@ -61,6 +70,7 @@ class Versions:
         self._body.clear()
         with self._body:
             self._draw_plan(seen)
+            self._draw_pause(seen)
             self._draw_history(seen)
 
     async def _look(self) -> _Seen:
@@ -77,7 +87,7 @@ class Versions:
         def ask(uow: UnitOfWork) -> _Seen:
             plan = publishing.plan_publication(uow, house, name, draft, refusals)
             running = {version: count for (_, version), count in uow.running_on(name).items()}
-            return _Seen(plan, uow.publications(name), running)
+            return _Seen(plan, uow.publications(name), running, pauses_on(uow.pauses(), name))
 
         return await program.database.run(ask)
 
@@ -123,8 +133,65 @@ class Versions:
             now, by, note = program.house.clock.now(), hands.visit.visitor.given.name, handed(given.get("note")).strip()
             done = await program.database.run(lambda uow: publishing.publish(uow, plan, now, by=by, note=note))
             await program.reload()
+            await self._changed()
             stay = sum(each.running for each in plan.standing if not plan.new or each.version != plan.new.version)
             hands.visit.say(hands.visit.words("published", number=done.number, stay=stay), "good")
+
+        await hands.attempt(work)
+        await self.shown()
+
+    # pausing
+
+    def _draw_pause(self, seen: _Seen) -> None:
+        hands, words = self._hands, self._hands.visit.words
+        house = hands.visit.world.program.house
+        may = hands.visit.visitor.may("admin")
+        own = next((each for each in seen.pauses if each.scope == "flow"), None)
+        if not seen.pauses and not may:
+            return
+        with put("section", None, "publish", aria_label=words("pause")):
+            for each in seen.pauses:
+                put("p", words_for(each, house), "strong")
+            if may and own is not None:
+                with put("div", None, "row"):
+                    button(words("resume"), self._resume, "button")
+            elif may:
+                put("p", words("pause_means"), "quiet small")
+                with form(self._pause, "row"):
+                    label = words("pause_reason")
+                    given = {"name": "reason", "autocomplete": "off", "placeholder": label}
+                    put("input", None, "field", aria_label=label, maxlength="200", **given)
+                    put("button", words("pause"), "button", type="submit")
+
+    async def _pause(self, given: Given) -> None:
+        hands = self._hands
+        program, reason = hands.visit.world.program, handed(given.get("reason"))
+
+        async def work() -> None:
+            hands.visit.demand("admin")
+            now, by = program.house.clock.now(), hands.visit.visitor.given.name
+            await program.database.run(
+                lambda uow: pause(uow, program.house, now, scope="flow", name=hands.name, reason=reason, by=by)
+            )
+            await self._changed()
+            hands.visit.say(hands.visit.words("paused_now"), "good")
+
+        await hands.attempt(work)
+        await self.shown()
+
+    async def _resume(self) -> None:
+        hands = self._hands
+        program = hands.visit.world.program
+
+        async def work() -> None:
+            hands.visit.demand("admin")
+            now, by = program.house.clock.now(), hands.visit.visitor.given.name
+            done = await program.database.run(
+                lambda uow: resume(uow, program.house, now, scope="flow", name=hands.name, by=by)
+            )
+            await self._changed()
+            told = hands.visit.words("resumed", conversations=done.moments, messages=done.messages)
+            hands.visit.say(told, "good")
 
         await hands.attempt(work)
         await self.shown()
