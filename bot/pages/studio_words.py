@@ -80,6 +80,10 @@ STUDIO: Mapping[str, tuple[str, str]] = {
         "{file} was changed on disk; this is what it says now.",
         "{file} blev ændret på disken; her står, hvad den siger nu.",
     ),
+    "gone_from_disk": (
+        "{file} is gone from the disk. What it said stands here alone; saving writes it again.",
+        "{file} er væk fra disken. Det, den sagde, står kun her; når du gemmer, skrives den igen.",
+    ),
     "saved": ("{file} is saved.", "{file} er gemt."),
     "saved_not_published": (
         "{file} is saved. v{number} goes on running until you publish.",

@@ -171,6 +171,12 @@ async def test_an_edit_on_disk_meanwhile_is_shown_and_never_overwritten(
         await press(page, "Take theirs, let mine go")
         await seen(page, "Glad to hear it.", ".cm-content")
         assert file.read_text() == theirs
+        file.unlink()
+        await seen(page, "after_delivery.yaml is gone from the disk.")
+        await seen(page, "Glad to hear it.", ".cm-content")
+        await press(page, "Save")
+        await seen(page, "after_delivery.yaml is saved.")
+        assert file.read_text() == theirs
 
 
 @needs_browser
@@ -218,6 +224,17 @@ async def test_publishing_lets_those_who_run_stay_and_old_versions_come_back(
             await seen(page, "v2 runs again, as v4.")
             assert file.read_text() == before
             await seen(page, "Good to hear.", ".cm-content")
+            await replace(page, "Good to hear.", "Lovely.")
+            await press(page, "Save")
+            await seen(page, "v4 goes on running until you publish.")
+            await page.get_by_role("button", name="Publish as v5").wait_for()
+            await press(page, "Look at v3")
+            await press(page, "Restore v3 as v5")
+            await seen(page, "The file has edits that no version keeps.")
+            assert "Lovely." in file.read_text()
+            await press(page, "Let the edits go, restore v3")
+            await seen(page, "v3 runs again, as v5.")
+            assert "Glad to hear it." in file.read_text()
 
 
 @needs_browser
@@ -364,6 +381,28 @@ async def test_shipped_flows_are_tried_and_not_edited_in_place(sqlite_url: str, 
         await replace(page, "Good to hear.", "Splendid.")
         await press(page, "▶ Play from here")
         await seen(page, "Splendid. And was it easy to be our customer", ".phone-chat")
+
+
+@needs_browser
+async def test_a_broken_file_is_found_and_mended_and_tests_are_edited_like_flows(
+    sqlite_url: str, browser: Any, folder: Path
+) -> None:
+    """The list leads to a file that is no flow; the menu above the editor opens the tests, with marks of their own."""
+    async with stage(sqlite_url, flows=folder) as play:
+        (folder / "broken.yaml").write_text("flow: broken\nsteps: [\n")
+        async with studio(play, browser) as page:
+            await page.get_by_role("link", name="broken.yaml").click()
+            await page.locator(".cm-editor.attached").wait_for()
+            await seen(page, "not valid YAML", ".findings")
+            await press(page, "▶ Play from here")
+            await seen(page, "The flow cannot be read as it stands")
+            await page.goto(f"{play.service.address}/console/flows/after_delivery")
+            await page.locator(".cm-editor.attached").wait_for()
+            await page.get_by_label("File").select_option(label="Tests of after_delivery")
+            await seen(page, "all_is_well", ".cm-content")
+            await page.locator(".cm-editor.attached").wait_for()
+            await replace(page, "- tap: easy", "- tapp: easy")
+            await page.locator(".st-line.error", has_text="tapp").wait_for()
 
 
 def test_conversations_are_counted_by_where_they_are() -> None:

@@ -336,6 +336,13 @@ class Desk:
             hands.opened, self._theirs = Opened(theirs.name, theirs.text, theirs.stamp), None
             self._draw_notes()
             return
+        if theirs.stamp == NOT_THERE:
+            # What it said stands here alone now; saving writes it again.
+            hands.opened, self._theirs = theirs, None
+            self._draw_notes()
+            self._typed()
+            hands.visit.say(hands.visit.words("gone_from_disk", file=theirs.name), "bad")
+            return
         self._theirs = theirs
         if hands.is_dirty:
             self._draw_notes()

@@ -63,7 +63,11 @@ async def draw(visit: Visit) -> None:
         put("h1", words("flows"), "page-title")
         put("p", _where(visit, workshop), "lead")
         for error in drafts.flow_files.errors:
-            put("p", str(error), "says bad")
+            with put("p", None, "says bad"):
+                # A file that cannot be read may have no name of a flow yet: its own leads to it.
+                file = error.file.rpartition("/")[2]
+                put("a", file, href=f"{visit.root}/flows/{file.rpartition('.')[0]}")
+                put("span", str(error).removeprefix(error.file))
         with put("section", None, "card scroll-x", aria_label=words("flows")):
             table = put("table", None, "list flows")
         names = sorted({*drafts.flow_files.flows, *heads})

@@ -3,11 +3,11 @@
 from typing import Any
 
 from nicegui import app as pages_app
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from bot.adapters.flow_files import PHRASES_FILE
+from bot.adapters.flow_files import PHRASES_FILE, TESTS_SUFFIX
 from bot.desk.shop import FALLBACK, Shop
-from bot.errors import InputRefused
 from bot.flows.completion import Around, offered
 from bot.flows.yaml_tree import TEXT_MAX_BYTES
 from bot.pages.door import STATIC
@@ -24,10 +24,15 @@ def add_files() -> None:
 async def _complete(request: Request) -> dict[str, Any]:
     """Say what can be written between two parts of a text: nothing is read or kept."""
     if int(request.headers.get("content-length") or 0) > 4 * TEXT_MAX_BYTES:
-        raise InputRefused([("text", "is too long")])
-    given = await request.json()
-    world: World = request.scope[WORLD]
+        raise HTTPException(413)
+    try:
+        given = dict(await request.json())
+    except ValueError:
+        raise HTTPException(400) from None
     before, after, file = (str(given.get(each, "")) for each in ("before", "after", "file"))
+    if file.endswith(TESTS_SUFFIX):
+        return {"back": 0, "options": []}
+    world: World = request.scope[WORLD]
     found = offered(before, after, _around(world.program.house.shop), phrases=file == PHRASES_FILE)
     options = [
         {"label": each.label, "insert": each.insert, "sort": each.sort, "about": each.about} for each in found.options
