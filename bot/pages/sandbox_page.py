@@ -36,8 +36,9 @@ class Window:
         words = visit.words
         self._busy = put("div", None, "busy-line", role="progressbar", aria_label=words("working"))
         put("h1", words("sandbox_title"), "sr")
-        self._try = Rows(put("div", None, role="status", aria_live="polite"))
-        self._clock = Rows(put("section", None, "card clock", aria_label=words("clock")))
+        with put("div", None, "above stack"):
+            self._try = Rows(put("div", None, role="status", aria_live="polite"))
+            self._clock = Rows(put("section", None, "card clock", aria_label=words("clock")))
         with put("div", None, "stage"):
             with put("div", None, "stack"):
                 put("h2", words("customers"), "section-title")
