@@ -14,6 +14,7 @@ from starlette.requests import Request
 from bot.errors import FollowUpError, Forbidden
 from bot.pages.door import STATIC, VISITOR, Visitor
 from bot.pages.drawing import choose, put
+from bot.pages.told import told
 from bot.pages.words import LANGUAGE, NAMES, Words, language_of
 from bot.pages.world import WORLD, World
 from bot.ports.records import Role
@@ -39,6 +40,10 @@ class Visit:
     def zone(self) -> ZoneInfo:
         """On whose clock times are shown: the shop's."""
         return ZoneInfo(self.world.program.house.shop.time_zone)
+
+    def told(self, sentence: str) -> str:
+        """Give a sentence that the program tells, in the language of the window."""
+        return told(sentence, self.words.language)
 
     def demand(self, needed: Role) -> None:
         """Make sure, at the moment of acting, that they may.

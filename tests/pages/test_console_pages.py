@@ -93,6 +93,8 @@ async def test_a_sale_is_found_and_told_as_a_line_of_time(sqlite_url: str, brows
         async with console(play, browser, viewport=PHONE, color_scheme="dark", locale="da-DK") as page:
             await page.goto(f"{play.service.address}/console/sales/1001")
             await seen(page, "Hvad der skete")
+            await seen(page, "ordren blev afgivet")
+            await seen(page, "som det står, ville den blive holdt: en sag er åben")
             await picture(page, "sale-phone-dark")
             assert await page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
             assert await violations(page) == []
