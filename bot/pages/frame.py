@@ -21,6 +21,8 @@ from bot.ports.records import Role
 
 THEME = "aftersale_theme"
 _THEMES = ("auto", "light", "dark")
+_STILL_IN_SECONDS = 5.0
+"""How soon a window notices that its session is over."""
 _YEAR = 31_536_000
 _VERSION = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(STATIC.iterdir()))).hexdigest()[:10]
 
@@ -45,21 +47,24 @@ class Visit:
         """Give a sentence that the program tells, in the language of the window."""
         return told(sentence, self.words.language)
 
-    def demand(self, needed: Role) -> None:
+    async def demand(self, needed: Role) -> None:
         """Make sure, at the moment of acting, that they may.
 
         Raises:
             Forbidden: they may not, or their session is over.
         """
-        if self.visitor.given.expires_at <= self.world.program.house.clock.now():
+        if not await self.visitor.lasts():
             raise Forbidden(self.words("session_over"))
         if not self.visitor.may(needed):
             raise Forbidden(self.words("not_allowed", role=self.words(f"role_{needed}")))
 
     def every(self, seconds: float, look: Callable[[], Awaitable[None]]) -> None:
-        """Look again and again while the window is open; what keeps it from looking is said, and it goes on."""
+        """Look again and again while window and session last; what keeps it from looking is said, and it goes on."""
 
         async def safely() -> None:
+            if not await self.visitor.lasts():
+                ui.navigate.to(f"{self.root}/sign-in")
+                return
             try:
                 await look()
             except FollowUpError as error:
@@ -74,6 +79,10 @@ class Visit:
             if text:
                 with line:
                     put("p", text, f"says {kind}")
+
+
+async def _nothing() -> None:
+    """Look at nothing: of the window there remains whether it may still be open."""
 
 
 def visit_of(request: Request) -> Visit:
@@ -126,6 +135,7 @@ def frame(visit: Visit, title: str, here: str, *, wide: bool = False) -> Iterato
             _settings(visit)
     with put("main", None, "page stack wide" if wide else "page stack", id="content", tabindex="-1") as main:
         visit._line.append(put("div", None, "live", aria_live="polite", role="status"))  # noqa: SLF001 - its own frame
+        visit.every(_STILL_IN_SECONDS, _nothing)
         yield main
 
 

@@ -156,7 +156,7 @@ class QueueView:
     async def _again(self, work: Callable[[], Awaitable[int]]) -> None:
         words = self._visit.words
         try:
-            self._visit.demand("staff")
+            await self._visit.demand("staff")
             done = await work()
         except FollowUpError as error:
             self._visit.say(str(error), "bad")

@@ -224,7 +224,7 @@ async def links(visit: Visit, sales: Sequence[str]) -> dict[str, str]:
         Forbidden: they may not.
         FollowUpError: the bot's name is not known yet.
     """
-    visit.demand("staff")
+    await visit.demand("staff")
     house = visit.world.program.house
     if not house.bot_username:
         raise FollowUpError(visit.words("bot_unknown"))
