@@ -110,7 +110,7 @@ class Drawing:
 
         said = self._choose if label == "⋯" else label
         menu = choose({"": label, **options}, _chosen(values.get(action, {})), chosen, aria_label=said)
-        menu.style("width: 3.6rem" if label == "⋯" else "width: auto")
+        menu.style("width: 4.4rem" if label == "⋯" else "width: auto")
 
     def _options(self, element: Json) -> dict[str, str]:
         kind = str(element.get("type"))

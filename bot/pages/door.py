@@ -7,8 +7,9 @@ stands elsewhere, and they are not even loaded before somebody who may see them 
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeAlias
 from urllib.parse import urlsplit
@@ -77,12 +78,20 @@ class Known(Protocol):
         """What they are called."""
 
 
+async def _for_ever() -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who asks for a page: their pass, and the token of their session ("" where the door stands open)."""
+    """Who asks for a page: their pass, and the token of their session ("" where the door stands open).
+
+    `lasts` tells whether the session still does: a window may stay open for longer.
+    """
 
     given: Pass
     token: str = ""
+    lasts: Callable[[], Awaitable[bool]] = field(default=_for_ever, compare=False)
 
     def may(self, needed: Role) -> bool:
         """Tell whether they may do what is for `needed`."""
@@ -105,11 +114,14 @@ class Keeper:
         seen_at, visitor = self._seen.get(token, (0.0, None))
         if visitor is None or tick - seen_at > REMEMBERED_SECONDS:
             found = await self._database.run(lambda uow: passes.session_of(uow, token, now))
-            visitor = Visitor(found, token) if found else None
+            visitor = Visitor(found, token, partial(self._lasts, token)) if found else None
             self._seen = {each: known for each, known in self._seen.items() if tick - known[0] <= REMEMBERED_SECONDS}
             if visitor is not None:
                 self._seen[token] = (tick, visitor)
         return visitor if visitor is not None and now < visitor.given.expires_at else None
+
+    async def _lasts(self, token: str) -> bool:
+        return await self.visitor(token) is not None
 
     async def is_good(self, ticket: str) -> bool:
         """Tell whether a link still lets in."""

@@ -14,12 +14,15 @@ from starlette.requests import Request
 from bot.errors import FollowUpError, Forbidden
 from bot.pages.door import STATIC, VISITOR, Visitor
 from bot.pages.drawing import choose, put
+from bot.pages.told import told
 from bot.pages.words import LANGUAGE, NAMES, Words, language_of
 from bot.pages.world import WORLD, World
 from bot.ports.records import Role
 
 THEME = "aftersale_theme"
 _THEMES = ("auto", "light", "dark")
+_STILL_IN_SECONDS = 5.0
+"""How soon a window notices that its session is over."""
 _YEAR = 31_536_000
 VERSION = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(STATIC.iterdir()))).hexdigest()[:10]
 
@@ -40,21 +43,28 @@ class Visit:
         """On whose clock times are shown: the shop's."""
         return ZoneInfo(self.world.program.house.shop.time_zone)
 
-    def demand(self, needed: Role) -> None:
+    def told(self, sentence: str) -> str:
+        """Give a sentence that the program tells, in the language of the window."""
+        return told(sentence, self.words.language)
+
+    async def demand(self, needed: Role) -> None:
         """Make sure, at the moment of acting, that they may.
 
         Raises:
             Forbidden: they may not, or their session is over.
         """
-        if self.visitor.given.expires_at <= self.world.program.house.clock.now():
+        if not await self.visitor.lasts():
             raise Forbidden(self.words("session_over"))
         if not self.visitor.may(needed):
             raise Forbidden(self.words("not_allowed", role=self.words(f"role_{needed}")))
 
     def every(self, seconds: float, look: Callable[[], Awaitable[None]]) -> None:
-        """Look again and again while the window is open; what keeps it from looking is said, and it goes on."""
+        """Look again and again while window and session last; what keeps it from looking is said, and it goes on."""
 
         async def safely() -> None:
+            if not await self.visitor.lasts():
+                ui.navigate.to(f"{self.root}/sign-in")
+                return
             try:
                 await look()
             except FollowUpError as error:
@@ -69,6 +79,10 @@ class Visit:
             if text:
                 with line:
                     put("p", text, f"says {kind}")
+
+
+async def _nothing() -> None:
+    """Look at nothing: of the window there remains whether it may still be open."""
 
 
 def visit_of(request: Request) -> Visit:
@@ -122,6 +136,7 @@ def frame(visit: Visit, title: str, here: str, *, wide: bool = False, kind: str 
             _settings(visit)
     with put("main", None, f"page stack {'wide' if wide else ''} {kind}".strip(), id="content", tabindex="-1") as main:
         visit._line.append(put("div", None, "live", aria_live="polite", role="status"))  # noqa: SLF001 - its own frame
+        visit.every(_STILL_IN_SECONDS, _nothing)
         yield main
 
 

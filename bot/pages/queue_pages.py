@@ -109,7 +109,7 @@ class QueueView:
         told = each.body.get("text") or each.key if isinstance(each, Outgoing) else json.dumps(each.payload)
         put("p", short(told, 200))
         if why:
-            put("p", why, "small strong")
+            put("p", self._visit.told(why), "small strong")
         if advised:
             put("p", f"→ {advised}", "quiet small")
         if self._visit.visitor.may("staff") and self._can_go(each):
@@ -156,7 +156,7 @@ class QueueView:
     async def _again(self, work: Callable[[], Awaitable[int]]) -> None:
         words = self._visit.words
         try:
-            self._visit.demand("staff")
+            await self._visit.demand("staff")
             done = await work()
         except FollowUpError as error:
             self._visit.say(str(error), "bad")

@@ -110,21 +110,21 @@ class SaleView:
     def _draw_line(self, line: Line) -> None:
         with put("div", None, f"line-row {_kind(line)}"):
             put("span", self._visit.words.hour(line.at, self._visit.zone), "line-time")
-            put("span", line.who, "line-who")
-            put("span", line.what, "line-what")
+            put("span", self._visit.told(line.who), "line-who")
+            put("span", self._visit.told(line.what), "line-what")
 
     def _draw_next(self, step: Next) -> None:
         self._when(step.at)
         with put("div", None):
-            put("p", step.what, "strong")
-            put("p", step.reason, "quiet small")
+            put("p", self._visit.told(step.what), "strong")
+            put("p", self._visit.told(step.reason), "quiet small")
 
     def _draw_why(self, each: Why) -> None:
         with put("div", None):
-            put("span", each.state, f"tag {_STATE.get(each.state, '')}")
+            put("span", self._visit.told(each.state), f"tag {_STATE.get(each.state, '')}")
         with put("div", None):
-            put("p", each.what + (f" “{each.text}”" if each.text else ""), "strong")
-            put("p", each.reason, "quiet small")
+            put("p", self._visit.told(each.what) + (f" “{each.text}”" if each.text else ""), "strong")
+            put("p", self._visit.told(each.reason), "quiet small")
             if each.next_at is not None:
                 then = self._visit.words.moment(each.next_at, self._visit.zone)
                 put("p", f"{self._visit.words('then')} {then}", "quiet small")
@@ -224,7 +224,7 @@ async def links(visit: Visit, sales: Sequence[str]) -> dict[str, str]:
         Forbidden: they may not.
         FollowUpError: the bot's name is not known yet.
     """
-    visit.demand("staff")
+    await visit.demand("staff")
     house = visit.world.program.house
     if not house.bot_username:
         raise FollowUpError(visit.words("bot_unknown"))

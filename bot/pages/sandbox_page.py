@@ -36,8 +36,9 @@ class Window:
         words = visit.words
         self._busy = put("div", None, "busy-line", role="progressbar", aria_label=words("working"))
         put("h1", words("sandbox_title"), "sr")
-        self._try = Rows(put("div", None, role="status", aria_live="polite"))
-        self._clock = Rows(put("section", None, "card clock", aria_label=words("clock")))
+        with put("div", None, "above stack"):
+            self._try = Rows(put("div", None, role="status", aria_live="polite"))
+            self._clock = Rows(put("section", None, "card clock", aria_label=words("clock")))
         with put("div", None, "stage"):
             with put("div", None, "stack"):
                 put("h2", words("customers"), "section-title")
@@ -120,7 +121,7 @@ class Window:
             if scene.next_at is None:
                 put("p", words("nothing_next"))
             else:
-                what = f": {first.who} – {first.what}" if first is not None else ""
+                what = f": {first.who} – {self._visit.told(first.what)}" if first is not None else ""
                 put("p", words("next_is", time=words.moment(scene.next_at, zone)) + what)
         with put("div", None, "row"):
             self._button("next_thing", playground.next_thing, "button primary", disabled=scene.next_at is None)
@@ -197,8 +198,8 @@ class Window:
         words = self._visit.words
         put("span", words.moment(step.at, self._visit.zone) if step.at else words("held"), "when")
         with put("div", None):
-            put("p", f"{step.who}: {step.what}", "strong")
-            put("p", step.why, "quiet small")
+            put("p", f"{step.who}: {self._visit.told(step.what)}", "strong")
+            put("p", self._visit.told(step.why), "quiet small")
 
     def _draw_order(self, scene: Scene, order: Order) -> None:
         words = self._visit.words

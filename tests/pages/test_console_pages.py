@@ -12,12 +12,12 @@ import pytest
 
 from bot import passes
 from bot.errors import Forbidden
-from bot.pages.door import Visitor as Within
+from bot.pages.door import Keeper
 from bot.pages.frame import Visit
 from bot.pages.sale_page import links
 from bot.pages.words import TEXTS, Words
 from bot.pages.world import World
-from bot.ports.records import Customer, Incoming, Outgoing, Pass, Role, Sale
+from bot.ports.records import Customer, Incoming, Outgoing, Role, Sale
 from bot.ports.store import UnitOfWork
 from tests.pages.browser import PHONE, needs_browser, open_browser, open_window, picture, violations
 from tests.pages.visiting import ticket, visitor
@@ -93,6 +93,8 @@ async def test_a_sale_is_found_and_told_as_a_line_of_time(sqlite_url: str, brows
         async with console(play, browser, viewport=PHONE, color_scheme="dark", locale="da-DK") as page:
             await page.goto(f"{play.service.address}/console/sales/1001")
             await seen(page, "Hvad der skete")
+            await seen(page, "ordren blev afgivet")
+            await seen(page, "som det står, ville den blive holdt: en sag er åben")
             await picture(page, "sale-phone-dark")
             assert await page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
             assert await violations(page) == []
@@ -212,19 +214,39 @@ async def test_who_may_not_is_refused_at_the_moment_of_acting(sqlite_url: str) -
     """A reader, and somebody whose session ended while the page was open, get a clear word and nothing happens."""
     async with stage(sqlite_url) as play:
         await play.happens(order("order.placed"))
-        now = play.clock.now()
+        keeper = Keeper(play.program.database, play.clock)
 
-        def visit(role: Role, lives: timedelta) -> Visit:
-            given = Pass("h", "session", role, "Ida", now, now + lives)
-            return Visit(Within(given, "t"), World(play.program), Words("en"), "/console", "auto")
+        async def visit(role: Role) -> Visit:
+            entered = await keeper.let_in(await ticket(play, role))
+            assert entered is not None
+            within = await keeper.visitor(entered.token)
+            assert within is not None
+            return Visit(within, World(play.program), Words("en"), "/console", "auto")
 
         with pytest.raises(Forbidden, match="This is for staff only"):
-            await links(visit("reader", passes.SESSION_LIVES), ["1001"])
+            await links(await visit("reader"), ["1001"])
+        gone, late, staff = await visit("admin"), await visit("admin"), await visit("staff")
+        await keeper.leave(gone.visitor.token)
         with pytest.raises(Forbidden, match="Your session is over"):
-            await links(visit("admin", timedelta()), ["1001"])
+            await links(gone, ["1001"])
         assert "link.made" not in await play.told()
-        made = await links(visit("staff", passes.SESSION_LIVES), ["1001"])
+        made = await links(staff, ["1001"])
         assert made["1001"].startswith("https://t.me/")
+        await play.pass_time(passes.SESSION_LIVES)
+        with pytest.raises(Forbidden, match="Your session is over"):
+            await links(late, ["1001"])
+
+
+@needs_browser
+async def test_a_window_that_stays_open_ends_with_its_session(sqlite_url: str, browser: Any) -> None:
+    """Signed out in one window, the other goes back to the sign-in by itself and shows nothing any more."""
+    async with stage(sqlite_url) as play, console(play, browser) as page:
+        other = await page.context.new_page()
+        await other.goto(f"{play.service.address}/console/sales")
+        await other.get_by_role("heading", level=1).wait_for()
+        await page.get_by_role("button", name=re.compile("Sign out")).click()
+        await page.wait_for_url("**/console/sign-in")
+        await other.wait_for_url("**/console/sign-in")
 
 
 def test_every_text_is_there_in_both_languages() -> None:
