@@ -1,4 +1,4 @@
-"""What the flow studio says, in English and Danish; part of the pages' texts (`bot.pages.words`)."""
+"""What the flow studio says, in English and Danish: part of the pages' texts (`bot.pages.words`, `bot.pages.told`)."""
 
 from collections.abc import Mapping
 
@@ -147,6 +147,7 @@ STUDIO: Mapping[str, tuple[str, str]] = {
     "play_now": ("It is {time}.", "Klokken er {time}."),
     "play_ahead": ("Next: {what}", "Næste: {what}"),
     "why": ("why: {reason}", "hvorfor: {reason}"),
+    "so_long_after": ("{length} after {event}", "{length} efter {event}"),
     # tests
     "tests": ("Tests", "Test"),
     "tests_run": ("Run the tests", "Kør testene"),
@@ -243,3 +244,41 @@ STUDIO: Mapping[str, tuple[str, str]] = {
     "step_gone": ("step {name} is gone", "trinnet {name} er væk"),
     "step_renamed": ("step {old} is called {new} now", "trinnet {old} hedder nu {new}"),
 }
+
+PLAYS: Mapping[str, str] = {
+    "on {}": "ved {}",
+    "at once on {}": "straks ved {}",
+    "the answer to the tap": "svaret på trykket",
+    "the answer to the command": "svaret på kommandoen",
+    "the answer to their words": "svaret på kundens ord",
+    "the customer opened the link": "kunden åbnede linket",
+    "a person answers": "et menneske svarer",
+    "a reminder: no answer for {}": "en påmindelse: intet svar i {}",
+    "no answer for {}": "intet svar i {}",
+    "after a pause of {}": "efter en pause på {}",
+    "the conversation's time is over": "samtalens tid er forbi",
+    "the team has not answered in time": "holdet har ikke svaret i tide",
+    "[] until {}": "[] til {}",
+    "it waited: []": "den ventede: []",
+    "a reminder, if nobody answers": "en påmindelse, hvis ingen svarer",
+    "the way out, if nobody answers": "udvejen, hvis ingen svarer",
+    "the pause is over": "pausen er forbi",
+    "the team is reminded, if it has not answered": "holdet mindes om det, hvis det ikke har svaret",
+    "taps [{}]": "trykker på [{}]",
+    "opens the link": "åbner linket",
+    "sends a {}": "sender: {}",
+    "blocks the bot": "blokerer botten",
+    "takes the case": "tager sagen",
+    "replies “{}”": "svarer »{}«",
+    "remedy: {}": "afhjælpning: {}",
+    "hands the case to {}": "giver sagen til {}",
+    "waits: []": "venter: []",
+    "does not begin: []": "begynder ikke: []",
+    "not sent: []": "ikke sendt: []",
+    "case for team {} ({})": "sag til hold {} ({})",
+    "case is {}": "sagen er {}",
+    "the sale is no longer complete": "salget er ikke længere fuldendt",
+    "{} ends: {}": "{} slutter: {}",
+    "{} begins": "{} begynder",
+}
+"""What a play tells of, in Danish; the form is that of `bot.pages.told`."""

@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
+from bot.pages.studio_words import PLAYS
+
 _DANISH: Mapping[str, str] = {
     # who
     "shop": "butikken",
@@ -164,6 +166,7 @@ _DANISH: Mapping[str, str] = {
     "it began before": "den begyndte før",
     "its time is past: it expired before it could be sent": "tiden er forbi: den udløb, før den kunne sendes",
     "team {} is not at work": "hold {} er ikke på arbejde",
+    **PLAYS,
 }
 
 _HOLES = re.compile(r"\\\{\\\}|\\\[\\\]")

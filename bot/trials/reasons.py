@@ -1,18 +1,23 @@
 """Why something is said when it is said, in one line of plain words. Pure."""
 
+from collections.abc import Callable
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from bot.trials.trail import Why
 
 
-def reason(why: Why, zone: str) -> str:
-    """Tell why: ``2d after order.delivered (Mon 23 Nov 21:30); quiet hours of the customer until Thu 26 Nov 08:30``."""
-    words = why.words
+def reason(why: Why, zone: str, tell: Callable[[str], str] = str) -> str:
+    """Tell why: ``2d after order.delivered (Mon 23 Nov 21:30); quiet hours of the customer until Thu 26 Nov 08:30``.
+
+    `tell` puts each sentence into another language.
+    """
+    words = tell(why.words)
     if why.since is not None:
         words += f" ({clock(why.since, zone)})"
     for held in why.held:
-        words += f"; {held.reason} until {clock(held.until, zone)}" if held.until else f"; it waited: {held.reason}"
+        until = f"{held.reason} until {clock(held.until, zone)}" if held.until else f"it waited: {held.reason}"
+        words += f"; {tell(until)}"
     return words
 
 

@@ -317,6 +317,11 @@ async def test_the_phone_shows_each_message_in_each_language(sqlite_url: str, br
             await page.get_by_label("Værdier").select_option(label="De længste, der findes")
             await seen(page, "NNNNNN", ".screen")
             await picture(page, "studio-phone-danish-dark")
+            await tab(page, "Spil")
+            await press(page, "▶ Spil")
+            await press(page, "Næste besked")
+            await seen(page, "hvorfor: 2d efter order.delivered", ".phone-chat")
+            await seen(page, "Var alt, som vi lovede?", ".phone-chat")
             assert await violations(page) == []
 
 

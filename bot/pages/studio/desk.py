@@ -149,7 +149,7 @@ class Desk:
         await self._tabs.choose("drawing")
         if self._is_flow and not self._is_there:
             self._typed()
-        ui.timer(_LOOK_EVERY, self._look)
+        hands.visit.every(_LOOK_EVERY, self._look)
 
     @property
     def _is_there(self) -> bool:
@@ -285,7 +285,7 @@ class Desk:
         hands, text = self._hands, self._hands.text
 
         async def work() -> None:
-            hands.visit.demand("admin")
+            await hands.visit.demand("admin")
             hands.opened = await asyncio.to_thread(hands.workshop.save, hands.opened.name, text, seen)
             self._theirs = None
             await self._saved()

@@ -1,6 +1,7 @@
 """Playing the flow that is being written, with time in one's hand: from its beginning, or from any of its steps."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from functools import partial
@@ -22,6 +23,7 @@ from bot.trials.simulation import NotYet, Simulation
 from bot.trials.trail import Did, Entry, Noted, Said
 from storage.scratch import ScratchDatabase
 
+_SO_LONG_AFTER = re.compile(r"(\S+(?: \(\w+\))?) after ([\w.]+)")
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 
 
@@ -178,7 +180,7 @@ class Play:
             return kept.name
 
         async def work() -> None:
-            hands.visit.demand("admin")
+            await hands.visit.demand("admin")
             async with self._one_at_a_time:
                 name = await asyncio.to_thread(write)
             await self._kept()
@@ -253,8 +255,16 @@ class Play:
             scroll_down(self._chat)
         now = words("play_now", time=clock(simulation.now, simulation.zone))
         waiting = simulation.waiting_for()
-        ahead = words("play_ahead", what=waiting[0]) if waiting else words("nothing_planned")
+        at, _, what = waiting[0].partition("  ") if waiting else ("", "", "")
+        ahead = words("play_ahead", what=f"{at} {self._told(what)}") if waiting else words("nothing_planned")
         self._now.show([Row("now", (now, ahead), partial(_draw_now, now, ahead))])
+
+    def _told(self, sentence: str) -> str:
+        """Give a sentence of the play in the language of the page."""
+        after = _SO_LONG_AFTER.fullmatch(sentence)
+        if after is not None:
+            return self._hands.visit.words("so_long_after", length=after[1], event=after[2])
+        return self._hands.visit.told(sentence)
 
     def _entry(self, simulation: Simulation, entry: Entry) -> None:
         words = self._hands.visit.words
@@ -275,19 +285,19 @@ class Play:
                                         continue
                                     tap = partial(_tap, wanted=each.name or each.label)
                                     button(each.label, partial(self._do, tap), "key")
-                put("p", words("why", reason=reason(entry.why, simulation.zone)), "play-why")
+                put("p", words("why", reason=reason(entry.why, simulation.zone, self._told)), "play-why")
             case Did() if entry.who == "customer":
                 with put("div", None, "bubble-box mine"), put("div", None, "bubble"):
                     put("span", words("you_say"), "sr")
-                    put("p", entry.words, "bubble-text")
+                    put("p", self._told(entry.words), "bubble-text")
                 if entry.refused:
-                    put("p", entry.refused, "play-note bad")
+                    put("p", self._told(entry.refused), "play-note bad")
             case Did():
-                put("p", f"{'🛒' if entry.who == 'shop' else '🧑‍🔧'} {entry.words}", "play-note")
+                put("p", f"{'🛒' if entry.who == 'shop' else '🧑‍🔧'} {self._told(entry.words)}", "play-note")
                 if entry.refused:
-                    put("p", entry.refused, "play-note bad")
+                    put("p", self._told(entry.refused), "play-note bad")
             case Noted():
-                put("p", entry.words, "play-note")
+                put("p", self._told(entry.words), "play-note")
 
 
 class _Source:

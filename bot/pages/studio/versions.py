@@ -129,7 +129,7 @@ class Versions:
         program = hands.visit.world.program
 
         async def work() -> None:
-            hands.visit.demand("admin")
+            await hands.visit.demand("admin")
             now, by, note = program.house.clock.now(), hands.visit.visitor.given.name, handed(given.get("note")).strip()
             done = await program.database.run(lambda uow: publishing.publish(uow, plan, now, by=by, note=note))
             await program.reload()
@@ -168,7 +168,7 @@ class Versions:
         program, reason = hands.visit.world.program, handed(given.get("reason"))
 
         async def work() -> None:
-            hands.visit.demand("admin")
+            await hands.visit.demand("admin")
             now, by = program.house.clock.now(), hands.visit.visitor.given.name
             await program.database.run(
                 lambda uow: pause(uow, program.house, now, scope="flow", name=hands.name, reason=reason, by=by)
@@ -184,7 +184,7 @@ class Versions:
         program = hands.visit.world.program
 
         async def work() -> None:
-            hands.visit.demand("admin")
+            await hands.visit.demand("admin")
             now, by = program.house.clock.now(), hands.visit.visitor.given.name
             done = await program.database.run(
                 lambda uow: resume(uow, program.house, now, scope="flow", name=hands.name, by=by)
@@ -273,7 +273,7 @@ class Versions:
             return
 
         async def work() -> None:
-            hands.visit.demand("admin")
+            await hands.visit.demand("admin")
             now, by = program.house.clock.now(), hands.visit.visitor.given.name
             note = f"v{version.number} again"
             done = await program.database.run(lambda uow: publishing.publish(uow, plan, now, by=by, note=note))
@@ -291,7 +291,7 @@ class Versions:
         program = hands.visit.world.program
 
         async def work() -> None:
-            hands.visit.demand("admin")
+            await hands.visit.demand("admin")
             moved, stay, after = 0, 0, ""
             by = hands.visit.visitor.given.name
             while True:
