@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -21,7 +22,7 @@ from bot.flows.picture import picture
 from bot.flows.previews import USUAL, languages_in, longest_for, previews, values_for
 from bot.flows.render import name_of_language
 from bot.messages import as_kept, context_for
-from bot.pages.drawing import button, choose, html, put
+from bot.pages.drawing import Row, Rows, button, choose, html, put
 from bot.pages.frame import VERSION, Visit, frame
 from bot.pages.studio import markup
 from bot.pages.studio.hands import Hands, Tabs
@@ -397,9 +398,11 @@ class Desk:
         with panels["drawing"]:
             self._draw_drawing()
         with panels["phone"]:
-            self._phone_bar = put("div", None, "studio-bar")
+            self._phone_bar = Rows(put("div", None, "studio-bar"))
             self._phone = put("div", None, "panel-body screen-wrap", tabindex="0", role="region")
             self._phone.props["aria-label"] = words("phone")
+            with self._phone:
+                self._screen = ui.html("", sanitize=False)
         with panels["play"]:
             self._play = Play(self._hands, self._kept_test)
         with panels["tests"]:
@@ -456,9 +459,7 @@ class Desk:
         hands, words = self._hands, self._hands.visit.words
         flow = hands.flow
         if flow is None:
-            self._phone.clear()
-            with self._phone:
-                put("p", words("play_not_readable"), "empty")
+            self._screen.set_content(markup.empty(words("play_not_readable")))
             return
         if not self._sales:
             self._sales = await hands.visit.world.program.database.read(
@@ -467,21 +468,22 @@ class Desk:
         languages = languages_in(flow, hands.workshop.shop.languages)
         if self._language not in languages:
             self._language = languages[0]
-        self._phone_bar.clear()
-        with self._phone_bar:
-            with put("div", None, "choices", role="group", aria_label=words("customer_language")):
-                for each in languages:
-                    pressed = str(each == self._language).lower()
-                    choice = partial(self._choose_language, each)
-                    button(name_of_language(each), choice, "choice", aria_pressed=pressed, lang=each)
-            values = {"usual": words("values_usual"), "longest": words("values_longest")}
-            values |= {each.id: words("values_sale", sale=each.id, summary=each.summary or "") for each in self._sales}
-            choose(values, self._values, self._choose_values, aria_label=words("values"))
+        looks = (tuple(languages), self._language, self._values, len(self._sales))
+        self._phone_bar.show([Row("bar", looks, partial(self._draw_phone_bar, languages))])
         context = await self._context(flow)
         shown = previews(flow, self._language, context, hands.workshop.shop.time_zone)
-        self._phone.clear()
-        with self._phone:
-            html(markup.screen(shown, words))
+        self._screen.set_content(markup.screen(shown, words))
+
+    def _draw_phone_bar(self, languages: Sequence[str]) -> None:
+        words = self._hands.visit.words
+        with put("div", None, "choices", role="group", aria_label=words("customer_language")):
+            for each in languages:
+                pressed = str(each == self._language).lower()
+                choice = partial(self._choose_language, each)
+                button(name_of_language(each), choice, "choice", aria_pressed=pressed, lang=each)
+        values = {"usual": words("values_usual"), "longest": words("values_longest")}
+        values |= {each.id: words("values_sale", sale=each.id, summary=each.summary or "") for each in self._sales}
+        choose(values, self._values, self._choose_values, aria_label=words("values"))
 
     async def _context(self, flow: Flow) -> dict[str, Any]:
         hands = self._hands

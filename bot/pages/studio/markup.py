@@ -35,8 +35,13 @@ def _hint(hint: str) -> str:
 def screen(shown: Sequence[Preview], words: Words) -> str:
     """Give all messages of a flow as a phone shows them, each below the name of its step."""
     if not shown:
-        return f'<p class="empty">{escape(words("says_nothing"))}</p>'
+        return empty(words("says_nothing"))
     return f'<div class="screen">{"".join(_message(each, words) for each in shown)}</div>'
+
+
+def empty(why: str) -> str:
+    """Say why there is nothing to be seen."""
+    return f'<p class="empty">{escape(why)}</p>'
 
 
 def _message(shown: Preview, words: Words) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -37,16 +37,16 @@ class Play:
         self._drafts: Drafts | None = None
         self._database: ScratchDatabase | None = None
         self._one_at_a_time = asyncio.Lock()
-        self._step, self._language = "", hands.visit.words.language
+        self._step, self._language, self._led_to = "", hands.visit.words.language, 0
         words = hands.visit.words
         with put("div", None, "studio-bar"):
-            self._options = put("div", None, "row")
+            self._options = Rows(put("div", None, "row"))
             button(words("play_begin"), self.start, "button small primary")
         with put("div", None, "play"):
             self._chat = put("div", None, "phone-chat", role="log", tabindex="0", aria_label=words("chat"))
             self._bubbles = Rows(self._chat)
             self._foot = put("div", None, "play-foot")
-        self._draw_options()
+        self._show_options()
         self._draw_foot()
         self._show()
         self._foot.client.on_delete(self._close)
@@ -58,9 +58,9 @@ class Play:
 
     # choosing
 
-    def _draw_options(self) -> None:
+    def _show_options(self) -> None:
+        """Show what there is to choose. What is still the same stays: somebody may have their hand on it."""
         hands, words = self._hands, self._hands.visit.words
-        self._options.clear()
         steps = {"": words("from_beginning")}
         if hands.flow is not None:
             steps |= {name: words("from_step", name=name) for name in hands.flow.steps if "." not in name}
@@ -69,10 +69,14 @@ class Play:
             self._language = languages[0]
         if self._step not in steps:
             self._step = ""
-        with self._options:
-            choose(steps, self._step, self._choose_step, aria_label=words("play_from"))
-            names = {each: name_of_language(each) for each in languages}
-            choose(names, self._language, self._choose_language, aria_label=words("customer_language"))
+        looks = (tuple(steps), tuple(languages), self._led_to)
+        self._options.show([Row("options", looks, partial(self._draw_options, steps, languages))])
+
+    def _draw_options(self, steps: Mapping[str, str], languages: Sequence[str]) -> None:
+        words = self._hands.visit.words
+        choose(steps, self._step, self._choose_step, aria_label=words("play_from"))
+        names = {each: name_of_language(each) for each in languages}
+        choose(names, self._language, self._choose_language, aria_label=words("customer_language"))
 
     async def _choose_step(self, step: str) -> None:
         self._step = step
@@ -82,12 +86,12 @@ class Play:
 
     async def shown(self) -> None:
         """Look whether there are other steps by now."""
-        self._draw_options()
+        self._show_options()
 
     async def start_at(self, step: str) -> None:
         """Play from a step on."""
-        self._step = step
-        self._draw_options()
+        self._step, self._led_to = step, self._led_to + 1
+        self._show_options()
         await self.start()
 
     async def start(self) -> None:
