@@ -19,14 +19,19 @@ _UNFINISHED = _CONVERSATIONS.c.state["status"].as_string() != "finished"
 
 def conversations_by_flow(connection: Connection) -> list[tuple[str, str, str | None, bool, int]]:
     """Count conversations by flow, status, outcome, and whether their sale is complete. Reads every one."""
-    by = (
-        _CONVERSATIONS.c.flow,
-        _CONVERSATIONS.c.state["status"].as_string(),
-        _CONVERSATIONS.c.state["outcome"].as_string(),
-        _SALES.c.confirmed_at.is_not(None),
+    each = (
+        select(
+            _CONVERSATIONS.c.flow,
+            _CONVERSATIONS.c.state["status"].as_string().label("status"),
+            _CONVERSATIONS.c.state["outcome"].as_string().label("outcome"),
+            _SALES.c.confirmed_at.is_not(None).label("complete"),
+        )
+        .select_from(_CONVERSATIONS.join(_SALES, _SALES.c.id == _CONVERSATIONS.c.sale_id))
+        .subquery()
     )
-    sold = _CONVERSATIONS.join(_SALES, _SALES.c.id == _CONVERSATIONS.c.sale_id)
-    rows = connection.execute(select(*by, func.count()).select_from(sold).group_by(*by))
+    # Grouped outside: to PostgreSQL, one expression with two parameters is two expressions.
+    by = (each.c.flow, each.c.status, each.c.outcome, each.c.complete)
+    rows = connection.execute(select(*by, func.count()).group_by(*by))
     return [(flow, status, outcome, bool(complete), number) for flow, status, outcome, complete, number in rows]
 
 

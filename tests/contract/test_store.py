@@ -313,6 +313,29 @@ def test_conversations_are_counted_and_found_by_version(freja: SqlDatabase) -> N
     assert freja.run_now(lambda unit: unit.unfinished_on("f", "1", "t2", 3)) == mine[3:]
 
 
+def test_conversations_are_counted_by_flow_and_how_they_stand(freja: SqlDatabase) -> None:
+    """Open or how they ended, and whether their sale is complete: what the list of flows shows."""
+    ended = State("finished", outcome="silent")
+    open_sale = replace(SALE, id="1002", confirmed_at=None)
+
+    def put(uow: UnitOfWork) -> None:
+        uow.put_sale(SALE)
+        uow.put_sale(open_sale)
+        uow.put_conversation(CONVERSATION)
+        for number, sale in enumerate(("1001", "1002", "1002")):
+            uow.put_conversation(
+                replace(CONVERSATION, id=f"n{number}", key=f"n{number}", sale_id=sale, flow="other", state=ended)
+            )
+
+    freja.run_now(put)
+    counted = {each[:4]: each[4] for each in freja.reports().conversations_by_flow()}
+    assert counted == {
+        (CONVERSATION.flow, "asking", "happy", True): 1,
+        ("other", "finished", "silent", True): 1,
+        ("other", "finished", "silent", False): 2,
+    }
+
+
 def test_case_comes_back_as_stored(freja: SqlDatabase) -> None:
     """Proves the round trip of a case with its remedies, and the order of a sale's cases."""
     earlier = replace(CASE, id="k0", opened_at=NOW - HOUR, remedies=(), closed_at=None, status="open")
