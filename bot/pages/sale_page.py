@@ -48,7 +48,7 @@ class SaleView:
         self._visit, self._sale_id = visit, sale_id
         words = visit.words
         self._head = Rows(put("div", None))
-        with put("div", None, "plan"):
+        with put("div", None, "plan side-first"):
             with put("div", None, "stack"):
                 with put("section", None, "card", aria_label=words("next")):
                     put("h2", words("next"), "card-head")

@@ -1,5 +1,6 @@
 """The list of sales: find one, see which are silent; as quick with ten thousand as with ten."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from html import escape
 from urllib.parse import urlencode
@@ -19,7 +20,7 @@ async def draw(visit: Visit, request: Request) -> None:
     asked = request.query_params
     text = asked.get("q", "").strip()[:100]
     only: Only = next((each for each in ONLY if each == asked.get("only")), "all")
-    after = _place(asked.get("after", ""))
+    after = place_in(asked.get("after", ""))
     found = await visit.world.program.database.read(
         lambda reports: reports.sales_page(text=text, only=only, after=after, limit=_A_PAGE + 1)
     )
@@ -33,7 +34,7 @@ async def draw(visit: Visit, request: Request) -> None:
                 html(_table(visit, found[:_A_PAGE]))
             else:
                 put("p", words("no_sales_found") if text or only != "all" else words("no_sales_yet"), "empty")
-        _pages(visit, {"q": text, "only": only}, found, is_first=after is None)
+        draw_pages(visit, "/sales", {"q": text, "only": only}, found, _A_PAGE, is_first=after is None)
 
 
 def _search(visit: Visit, text: str, only: Only) -> None:
@@ -55,18 +56,22 @@ def _choices(visit: Visit, text: str, only: Only) -> None:
             put("a", words(f"only_{each}"), "choice", href=address, aria_current=current)
 
 
-def _pages(visit: Visit, asked: dict[str, str], found: list[SaleLine], *, is_first: bool) -> None:
+def draw_pages(
+    visit: Visit, path: str, asked: Mapping[str, str], found: Sequence[SaleLine], limit: int, *, is_first: bool
+) -> None:
+    """Draw the ways to the newest sales, and to those after the first `limit` of what was `found`."""
     words = visit.words
-    with put("nav", None, "row", aria_label=words("more_pages")):
+    with put("nav", None, "row no-print", aria_label=words("more_pages")):
         if not is_first:
-            put("a", words("newest"), "button", href=f"{visit.root}/sales?{urlencode(asked)}")
-        if len(found) > _A_PAGE:
-            at, sale = found[_A_PAGE - 1].place
+            put("a", words("newest"), "button", href=f"{visit.root}{path}?{urlencode(asked)}")
+        if len(found) > limit:
+            at, sale = found[limit - 1].place
             older = urlencode({**asked, "after": f"{at.isoformat()}~{sale}"})
-            put("a", words("older"), "button", href=f"{visit.root}/sales?{older}")
+            put("a", words("older"), "button", href=f"{visit.root}{path}?{older}")
 
 
-def _place(text: str) -> Place | None:
+def place_in(text: str) -> Place | None:
+    """Give the place in the list that an address names; None: its beginning."""
     at, _, sale = text.partition("~")
     try:
         moment = datetime.fromisoformat(at)

@@ -8,14 +8,18 @@ from bot.errors import FollowUpError
 from bot.pages.drawing import Row, Rows, button, put
 from bot.pages.frame import Visit, frame
 from bot.pages.sale_page import draw_link, links
+from bot.pages.sales_page import draw_pages, place_in
 from bot.ports.listing import SaleLine
 
 _A_SHEET = 12
 
 
-async def draw(visit: Visit, _request: Request) -> None:
+async def draw(visit: Visit, request: Request) -> None:
     """Draw the page."""
-    found = await visit.world.program.database.read(lambda reports: reports.sales_page(only="unlinked", limit=_A_SHEET))
+    after = place_in(request.query_params.get("after", ""))
+    found = await visit.world.program.database.read(
+        lambda reports: reports.sales_page(only="unlinked", after=after, limit=_A_SHEET + 1)
+    )
     words = visit.words
     with frame(visit, words("unlinked_title"), "/unlinked"):
         put("h1", words("unlinked_title"), "page-title")
@@ -23,7 +27,8 @@ async def draw(visit: Visit, _request: Request) -> None:
         if not found:
             put("p", words("all_linked"), "card empty")
             return
-        Sheet(visit, found)
+        Sheet(visit, found[:_A_SHEET])
+        draw_pages(visit, "/unlinked", {}, found, _A_SHEET, is_first=after is None)
 
 
 class Sheet:

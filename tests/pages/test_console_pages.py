@@ -202,6 +202,20 @@ async def test_a_page_of_ten_thousand_sales_opens_within_a_blink(sqlite_url: str
             assert min(took) < BLINK_SECONDS, path
 
 
+async def test_older_pages_go_on_where_the_one_before_ended(sqlite_url: str) -> None:
+    """Page after page, each sale comes once, and none is left out; so on the sheets of links."""
+    async with stage(sqlite_url) as play, visitor(play) as one:
+        await play.read(many)
+        await one.enter(play)
+        for path, size in (("/sales?q=&only=all", 50), ("/unlinked", 12)):
+            seen: list[str] = []
+            for _ in range(3):
+                html = (await one.get(path))[1]
+                seen += re.findall(r"/console/sales/(s\d+)", html)
+                path = re.search(r"/console(/[a-z]+\?[^\"\\]*after=[^\"\\]+)", html)[1].replace("&amp;", "&")  # type: ignore[index]  # noqa: PLW2901 - on to the next
+            assert seen == [f"s{number}" for number in range(3 * size)]
+
+
 def many(uow: UnitOfWork) -> None:
     """Store ten thousand sales."""
     for number in range(10_000):

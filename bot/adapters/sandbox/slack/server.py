@@ -22,7 +22,7 @@ from bot.adapters.sandbox.slack.blocks import Json
 from bot.adapters.sandbox.slack.delivery import Delivery, MissedAck, Timing
 from bot.adapters.sandbox.slack.faults import NO_FAULT, Fault, Faults, PostRate
 from bot.adapters.sandbox.slack.members import VERIFICATION_TOKEN, Member
-from bot.adapters.sandbox.slack.signing_in import SigningIn
+from bot.adapters.sandbox.slack.signing_in import METHODS, SigningIn
 from bot.adapters.sandbox.slack.views import Views
 from bot.adapters.sandbox.slack.web_api import WebApi, all_scopes, method_named
 from bot.adapters.sandbox.slack.workspace import (
@@ -412,7 +412,7 @@ class SandboxSlack:
         return NO_FAULT
 
     def _answer(self, name: str, token: str, args: Arguments) -> Json:
-        if name.startswith("openid.connect."):
+        if name in METHODS:
             return self.signing_in.answer(name, token, args)
         if not token:
             raise Refused("not_authed")

@@ -14,6 +14,9 @@ from bot.adapters.sandbox.slack.arguments import Arguments
 from bot.adapters.sandbox.slack.blocks import Json
 from bot.adapters.sandbox.slack.workspace import Refused, Workspace
 
+METHODS = frozenset({"openid.connect.token", "openid.connect.userInfo"})
+"""Methods that ask for no bot token: the first for the app's secret, the second for the token of whoever signed in."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Code:
@@ -48,14 +51,8 @@ class SigningIn:
         raise web.HTTPFound(f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked.get('state', '')})}")
 
     def answer(self, name: str, token: str, args: Arguments) -> Json:
-        """Answer ``openid.connect.token`` and ``openid.connect.userInfo``."""
-        match name:
-            case "openid.connect.token":
-                return self._exchange(args)
-            case "openid.connect.userInfo":
-                return self._identity(token)
-            case _:
-                raise Refused("unknown_method", req_method=name)
+        """Answer one of `METHODS`."""
+        return self._exchange(args) if name == "openid.connect.token" else self._identity(token)
 
     def _exchange(self, args: Arguments) -> Json:
         if args.text("client_id") != self.client_id:
