@@ -85,6 +85,10 @@ STUDIO: Mapping[str, tuple[str, str]] = {
         "{file} er væk fra disken. Det, den sagde, står kun her; når du gemmer, skrives den igen.",
     ),
     "saved": ("{file} is saved.", "{file} er gemt."),
+    "saved_with_errors": (
+        "{file} is saved, and cannot be used as it is: the last good version goes on running.",
+        "{file} er gemt, men kan ikke bruges, som den er: den sidste gode version kører videre.",
+    ),
     "saved_not_published": (
         "{file} is saved. v{number} goes on running until you publish.",
         "{file} er gemt. v{number} kører videre, til du udgiver.",

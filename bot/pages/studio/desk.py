@@ -316,6 +316,8 @@ class Desk:
         head = self._head
         if not self._is_flow:
             return words("saved", file=hands.opened.name)
+        if any(each.file == hands.opened.name for each in hands.drafts.flow_files.errors):
+            return words("saved_with_errors", file=hands.opened.name)
         if publishing.is_by_hand(head) and head is not None:
             return words("saved_not_published", file=hands.opened.name, number=head.number)
         return words("saved_runs", file=hands.opened.name)
