@@ -10,6 +10,7 @@ import pytest
 
 from bot import dispatch, inbox, overdue
 from bot.app.base import Base
+from bot.catch_up import TAKEN, text_of
 from bot.conversations import moment_came
 from bot.errors import DeliveryUnknown
 from bot.ports.inbound import ButtonTapped, ChatStarted
@@ -263,7 +264,12 @@ def test_a_pause_is_seen_wherever_one_looks_and_ends_by_command(on_both: Termina
     listed = on_both("resume")
     assert "The flow after_delivery is paused since" in listed.out
     assert "stocktaking  → aftersale resume --flow after_delivery" in listed.out
-    assert "Paused: flow after_delivery is paused since" in on_both("doctor").out
+    with on_both.base() as base:
+        span = [(NOW, NOW + timedelta(days=2))]
+        base.database.run_now(lambda uow: uow.put_note(TAKEN, text_of(span)))
+    examined = on_both("doctor").out
+    assert "Paused: flow after_delivery is paused since" in examined
+    assert "Turns: late questions are asked one after the other; the last turn given so far is" in examined
 
     done = on_both("resume", "--flow", "after_delivery")
     assert done.code == 0, done.err
