@@ -200,8 +200,8 @@ purpose: service
 start: { on: order.placed, after: 1d }
 expires: 30d
 steps:
-  look: { case: "Nobody has heard of this order for a day." }
-  told: { say: { en: "I have asked a person to look at it.", da: "Jeg har bedt et menneske se på det." } }
+  look: { case: "Nobody has heard of this order for a day.", next: told }
+  told: { say: { en: "I have asked a person to look at it.", da: "Jeg har bedt et menneske se på det." }, next: ask }
   ask:
     ask: { en: "Is there anything that they should know?", da: "Er der noget, de skal vide?" }
     silence: { after: 3d }
