@@ -302,6 +302,8 @@ def _sent_because(uow: UnitOfWork, message: Outgoing, at: Callable[[datetime | N
             cause = "the case changed"
         case _:
             conversation = uow.conversation(message.conversation_id) if message.conversation_id else None
+            if conversation is not None and conversation.state.follows and message.turn == 1:
+                return f"it waited its turn, and followed the customer's answer in the same talk; {at(message.sent_at)}"
             cause = f"the flow “{_spaced(conversation.flow)}” says so" if conversation else "the flow says so"
     return f"{cause}; {at(message.sent_at)}"
 

@@ -1,14 +1,17 @@
 """Pausing is holding: what waits, what goes on, and how it goes on afterwards."""
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from bot.adapters.shop_file import default_shop
 from bot.errors import InputRefused, NotFound
+from bot.flows.model import Flow, Texts
+from bot.flows.parse import parse_flow
 from bot.ports.records import PAUSED, RESUMED
-from tests.system.town import Town
+from tests.system.town import Town, shipped
 
 START = datetime(2026, 11, 23, 9, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -187,6 +190,44 @@ def test_what_cannot_be_paused_or_resumed_is_said() -> None:
     played.pauses("flow", "after_delivery")
     with pytest.raises(NotFound, match="everything is not paused; what is: flow after_delivery"):
         played.resumes()
+
+
+# Cases -----------------------------------------------------------------------------------------------------------
+
+CALL = """
+flow: call
+purpose: service
+start: { on: order.placed, after: 1d }
+expires: 30d
+steps:
+  look: { case: "Nobody has heard of this order for a day.", next: told }
+  told: { say: { en: "I have asked a person to look at it.", da: "Jeg har bedt et menneske se på det." }, next: ask }
+  ask:
+    ask: { en: "Is there anything that they should know?", da: "Er der noget, de skal vide?" }
+    silence: { after: 3d }
+"""
+
+
+@dataclass(frozen=True)
+class One:
+    """One flow of our own, with the shipped sentences."""
+
+    flows: dict[str, Flow]
+    phrases: Mapping[str, Texts]
+
+
+def test_words_that_belong_to_a_case_are_not_held_by_it() -> None:
+    """The flow opens a case of its own accord and says so at once: that must not wait until the case is settled."""
+    flow = replace(parse_flow(CALL, file="call.yaml"), version="1")
+    played = Town(START, flows=One({"call": flow}, shipped().phrases))
+    played.moves_in("c0")
+    played.happens("order.placed", "s0", "c0", LATER)
+    played.go(DAY)
+    assert len(played.run(lambda uow: uow.cases_of("s0"))) == 1
+    assert [each.message.body["text"] for each in played.said] == [
+        "I have asked a person to look at it.",
+        "Is there anything that they should know?",
+    ]
 
 
 # The first hour of an import ------------------------------------------------------------------------------------
