@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 from bot.cli import log_words
 from bot.cli.opening import find_sale, opened
@@ -12,7 +12,7 @@ from bot.cli.terminal import clock, grid, heading, say, short, show, write_json
 from bot.conversations import may_begin
 from bot.desk.states import Case
 from bot.messages import House, languages_for
-from bot.ports.records import Customer, LogEntry, Moment, Outgoing, Promise, Sale
+from bot.ports.records import Customer, DeskKind, LogEntry, Moment, Outgoing, Promise, Sale
 from bot.ports.store import UnitOfWork
 from bot.satisfaction import FACTORS, satisfaction
 
@@ -114,17 +114,18 @@ def show_why(sale_id: str, *, as_json: bool) -> None:
 
 
 def why_lines(uow: UnitOfWork, house: House, sale_id: str, now: datetime) -> list[str]:
-    """Say the same in lines, for whoever asks elsewhere than here.
+    """Say the same in lines, for staff who ask from Slack: what concerns the customer, and not what stands there.
 
     Raises:
         NotFound: there is no such sale.
     """
-    at = clock(house.shop.time_zone)
+    at, desk = clock(house.shop.time_zone), {_MESSAGE_NAMES[kind] for kind in get_args(DeskKind)}
     return [
         f"{each.what} – {each.state}: {each.reason}"
         + (f" “{each.text}”" if each.text else "")
         + (f" (next: {at(each.next_at)})" if each.next_at else "")
         for each in gather(uow, house, sale_id, now).why
+        if each.what not in desk
     ]
 
 
