@@ -6,7 +6,7 @@ How a case looks is `bot.cards`'.
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from bot.cards import has_left, present
@@ -366,6 +366,9 @@ def woken(uow: UnitOfWork, house: House, moment: Moment, now: datetime) -> str |
     case = _after_its_customer(uow, moment.case_id or "")
     if case is None:
         return "the case is gone"
+    if moment.kind == "wake" and (opens_at := _opens(house, case, moment, now)) is not None:
+        _wake(uow, house, case, f"late:{case.id}", opens_at, dict(moment.data))
+        return "the team is not at work; it comes when they are"
     event: CaseEvent
     if moment.kind == "ladder":
         event = DueWarning(moment.data["stage"])
@@ -379,6 +382,23 @@ def woken(uow: UnitOfWork, house: House, moment: Moment, now: datetime) -> str |
             return effect.reason
     happen(uow, house, case, event, now)
     return None
+
+
+STILL_THERE = timedelta(minutes=15)
+"""How long after closing time a team may still be called upon: what is due at five is told at five."""
+
+
+def opens_at(house: House, team: str, now: datetime) -> datetime | None:
+    """Tell when a team is at work next; None: it is at work, or has only just closed."""
+    calendar = house.shop.team(team).calendar
+    is_there = calendar.is_open(now) or calendar.is_open(now - STILL_THERE)
+    return None if is_there else calendar.next_open(now)
+
+
+def _opens(house: House, case: Case, moment: Moment, now: datetime) -> datetime | None:
+    """Tell when the team is at work that a moment calls upon: the case's, or the one that has the task."""
+    asked = next((each.team for each in case.tasks if each.id == moment.data.get("task")), case.team)
+    return opens_at(house, asked, now)
 
 
 def delivered(uow: UnitOfWork, house: House, sale: Sale, at: datetime) -> None:

@@ -309,7 +309,10 @@ class Play:
         await self._must_pass(member.submit(answers), "the remedy")
         if helped.told:
             guest = next(each for each in self._guests if each.tale is seen.tale)
-            self._plan(self._now + helped.after, partial(self._turn, guest, helped.told, helped.mood))
+            at = self._now + helped.after
+            self._plan(at, partial(self._turn, guest, helped.told, helped.mood))
+            if self._stage.shop.remedies[helped.remedy].counts_from_delivery:
+                self._plan(at, partial(self._shop, seen.tale, seen.tale.delivered_again(at)))
 
     def _can(self, message: Message, action: str) -> bool:
         return label_of(action, "en") in message.buttons

@@ -107,6 +107,10 @@ class Tale:
         times = (("order.placed", self.placed), ("order.shipped", self.shipped), ("order.delivered", self.delivered))
         return [(when, self._event(kind, when)) for kind, when in times]
 
+    def delivered_again(self, when: datetime) -> dict[str, Any]:
+        """Give what the shop's system tells when what was sent in place of the first has come."""
+        return self._event("order.delivered", when) | {"id": f"evt-{self.sale}-again-{when:%Y%m%d%H%M}"}
+
     def _event(self, kind: str, when: datetime) -> dict[str, Any]:
         customer = {"id": f"c-{self.sale}", "name": self.name, "locale": self.locale, "country": "DK"}
         item = {

@@ -151,10 +151,6 @@ def _decide(house: House, candidate: Candidate, pauses: Sequence[Pause], now: da
     return guards.check(facts, _standing(house, candidate, pauses), house.shop.guards, now)
 
 
-STILL_THERE = timedelta(minutes=15)
-"""How long after closing time a team may still be called upon: what is due at five is told at five."""
-
-
 def _step(uow: UnitOfWork, house: House, message: Outgoing, now: datetime) -> guards.Decision:
     """Decide about a step of a case's ladder: is it still so, and is anybody there to be called upon?"""
     case = uow.case(message.case_id or "")
@@ -165,10 +161,10 @@ def _step(uow: UnitOfWork, house: House, message: Outgoing, now: datetime) -> gu
     ended = machine.no_longer(case, message.body["stage"], now)
     if ended is not None:
         return guards.Drop(ended)
-    calendar = house.shop.team(case.team).calendar
-    if calendar.is_open(now) or calendar.is_open(now - STILL_THERE):
+    opens_at = cases.opens_at(house, case.team, now)
+    if opens_at is None:
         return guards.Send()
-    return guards.Defer(calendar.next_open(now), f"team {case.team} is not at work")
+    return guards.Defer(opens_at, f"team {case.team} is not at work")
 
 
 def _spoken(kind: OutgoingKind) -> guards.MessageKind:

@@ -339,7 +339,8 @@ class Clerk:
         if LABELS[REMEDY] not in card.buttons or not await self._opens(card, LABELS[REMEDY]):
             return False
         kind = self._dice.choice(REMEDIES)
-        done = (await self.person.submit({"kind": kind, "note": "done"})).action == "close"
+        answers = {"kind": kind, "value": "100 kr.", "cause": "handling", "note": "done"}
+        done = (await self.person.submit(answers)).action == "close"
         self._ledger.remedies.append((case_id, done))
         return done
 

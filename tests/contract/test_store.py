@@ -12,11 +12,11 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Self
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, insert
 from sqlalchemy.exc import IntegrityError, StatementError
 
-from bot.desk.states import Case, Remedy
-from bot.errors import ConfigurationError
+from bot.desk.states import Attachment, Case, Remedy, Snooze, Task
+from bot.errors import ConfigurationError, Forbidden
 from bot.flows.state import Asked, State
 from bot.ports.records import (
     Conversation,
@@ -33,6 +33,7 @@ from bot.ports.records import (
 )
 from bot.ports.store import UnitOfWork
 from storage.database import SqlDatabase, open_database
+from storage.mapping import case_values
 from storage.tables import metadata
 
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
@@ -104,8 +105,18 @@ CASE = Case(
     claimed_by="U1",
     claimed_at=NOW,
     answered_at=NOW,
-    remedies=(Remedy("refund", "one bottle", "U1", NOW), Remedy("credit", "", "U2", NOW + HOUR)),
+    remedies=(Remedy("refund", "one bottle", "U1", NOW, "100 kr.", "carrier"), Remedy("credit", "", "U2", NOW + HOUR)),
     closed_at=NOW + 2 * HOUR,
+    snooze=Snooze("customer", NOW, NOW + HOUR, "U1", "asked for a photo", left=timedelta(minutes=90)),
+    tasks=(
+        Task(
+            "t1", "accounting", "rewrite it", "U1", NOW, NOW + HOUR, "one business day", NOW, "U2", "done", "C1", "1.0"
+        ),
+        Task("t2", "wine", "send one", "U1", NOW, NOW + HOUR, "one business day"),
+    ),
+    media=(Attachment("photo", "f1", "broken"),),
+    call_reason="upset",
+    fell_back="C9",
 )
 
 
@@ -269,6 +280,67 @@ def test_case_comes_back_as_stored(freja: SqlDatabase) -> None:
     assert freja.run_now(lambda unit: unit.case("k1")) == CASE
     assert freja.run_now(lambda unit: unit.cases_of("1001")) == [CASE, earlier]
     assert freja.run_now(lambda unit: unit.case("?")) is None
+
+
+def test_case_that_an_older_program_wrote_is_read(freja: SqlDatabase) -> None:
+    """Proves that a case without what was added since, and remedies of before, is a case with nothing of it."""
+    kept = replace(
+        CASE, remedies=(Remedy("refund", "one bottle", "U1", NOW),), snooze=None, tasks=(), media=(), call_reason=None,
+        fell_back=None,
+    )  # fmt: skip
+    added = ("snooze", "tasks", "media", "call_reason", "fell_back")
+    row = {name: value for name, value in case_values(kept).items() if name not in added}
+    row["remedies"] = [{"kind": "refund", "note": "one bottle", "by": "U1", "at": NOW.isoformat()}]
+    with freja._engine.begin() as connection:
+        connection.execute(insert(metadata.tables["cases"]).values(row))
+    assert freja.run_now(lambda unit: unit.case("k1")) == kept
+
+
+def test_cases_whose_first_card_waits_come_the_oldest_due_first(freja: SqlDatabase) -> None:
+    """Proves whose card counts as still to come: of these teams, not closed, not posted, and with no time of its own."""
+
+    def work(unit: UnitOfWork) -> list[str]:
+        for number, (team, status) in enumerate(
+            [("wine", "open"), ("wine", "claimed"), ("wine", "unconfirmed"), ("fashion", "open"), ("wine", "open")]
+        ):
+            case = replace(CASE, id=f"k{number}", team=team, status=status, due_at=NOW - number * HOUR)  # type: ignore[arg-type]
+            unit.put_case(case)
+            unit.send(card_of(case.id))
+        unit.put_case(replace(CASE, id="posted", team="wine", status="open"))
+        unit.send(card_of("posted"))
+        unit.put_post(Post("posted", "C1", "1.0"))
+        unit.put_case(replace(CASE, id="later", team="wine", status="open"))
+        unit.send(card_of("later", not_before=NOW + HOUR))
+        unit.put_case(replace(CASE, id="crowded", team="wine", status="open"))
+        unit.send(replace(card_of("crowded", not_before=NOW + HOUR), reason="others are before it"))
+        unit.put_case(replace(CASE, id="none", team="wine", status="open"))
+        return [each.id for each in unit.cases_to_show(["wine", "nowhere"], NOW)]
+
+    assert freja.run_now(work) == ["k4", "k1", "k0", "crowded"]
+    assert freja.run_now(lambda unit: unit.cases_to_show([], NOW)) == []
+
+
+def card_of(case_id: str, **more: Any) -> Outgoing:
+    waiting = outgoing(f"card {case_id}", f"case:{case_id}", **more)
+    return replace(waiting, channel="slack", kind="card", sale_id="1001", case_id=case_id)
+
+
+def test_case_is_confirmed_only_when_its_customer_spoke(freja: SqlDatabase) -> None:
+    """Proves rule 1 in the store: confirmed at the moment of the customer's own word alone, and from then on."""
+    confirmed = replace(CASE, status="confirmed", closed_at=NOW)
+    freja.run_now(lambda unit: unit.put_case(CASE))
+    with pytest.raises(Forbidden):
+        freja.run_now(lambda unit: unit.put_case(confirmed))
+
+    def spoken(unit: UnitOfWork) -> None:
+        customer = unit.customer("c-7")
+        assert customer is not None
+        unit.put_customer(replace(customer, last_wrote_at=NOW))
+        unit.put_case(confirmed)
+
+    freja.run_now(spoken)
+    freja.run_now(lambda unit: unit.put_case(replace(confirmed, said="told again")))
+    assert freja.run_now(lambda unit: unit.case("k1")) == replace(confirmed, said="told again")
 
 
 def test_case_has_one_live_post(freja: SqlDatabase) -> None:

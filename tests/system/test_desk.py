@@ -221,6 +221,22 @@ async def test_a_case_is_put_aside_and_comes_back_by_itself(url: str) -> None:
         assert (await play.case()).snooze is None
 
 
+async def test_what_was_put_aside_and_came_due_while_the_program_was_off_waits_for_the_morning(url: str) -> None:
+    """Nobody is called upon at night because the program was started then."""
+    async with stage(url, the_shop=the_shop()) as play:
+        _, card = await unhappy(play)
+        case = await play.case()
+        await does(play, CaseSnoozed(case.id, METTE, play.clock.now() + DAY, "customer", "asked for a photo"))
+        await play.close()
+        play.clock.move_to(datetime(2026, 11, 26, 23, 0, tzinfo=UTC))
+        await play.open()
+        await play.rest()
+        assert "put aside until now" not in play.story(card)
+        await play.pass_time(to=datetime(2026, 11, 27, 8, 0, tzinfo=UTC))
+        assert "put aside until now" in play.story(card)
+        assert "the clock stood from Wed 25 Nov 10:00 to Fri 27 Nov 09:00" in (await play.case()).due_reason
+
+
 async def test_calls_and_notes_stand_in_the_thread_and_never_reach_the_customer(url: str) -> None:
     """Inner words stay inside, whoever writes them."""
     async with stage(url, the_shop=the_shop()) as play:
