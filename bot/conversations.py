@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from bot import cases, holding
+from bot import cases, holding, portions
 from bot.desk.states import Case
 from bot.flows.effects import (
     Acknowledge,
@@ -66,7 +66,8 @@ from bot.messages import (
     write_to,
 )
 from bot.ports.channels import is_caption
-from bot.ports.records import PAUSED, Conversation, Customer, Moment, Outgoing, Promise, Sale, Verdict
+from bot.ports.orders import LIFECYCLE
+from bot.ports.records import Conversation, Customer, Moment, Outgoing, Promise, Sale, Verdict
 from bot.ports.store import UnitOfWork
 from bot.sales import after, plan_starts, release
 
@@ -102,13 +103,13 @@ def moment_came(uow: UnitOfWork, house: House, moment: Moment, now: datetime) ->
         uow.settle(moment.id, "dropped", "the conversation is gone")
         return
     uow.customer(conversation.customer_id)
-    if _stands_still(uow, house, moment, conversation, now):
+    if stands_still(uow, house, moment, conversation, now):
         return
     uow.settle(moment.id, "done")
     advance(uow, house, conversation, TimerFired(moment.kind, moment.data.get("turn", 0)), now)
 
 
-def _stands_still(uow: UnitOfWork, house: House, moment: Moment, conversation: Conversation, now: datetime) -> bool:
+def stands_still(uow: UnitOfWork, house: House, moment: Moment, conversation: Conversation, now: datetime) -> bool:
     """Tell whether a pause keeps a moment of a conversation from coming now, and put it off if so.
 
     While it is paused, it waits. Afterwards the clock of an open question goes on where it stood: nobody is reminded,
@@ -124,7 +125,7 @@ def _stands_still(uow: UnitOfWork, house: House, moment: Moment, conversation: C
         return True
     if moment.kind not in ("remind", "silence"):
         return False
-    asked_at = _last_asked_at(uow, conversation, moment.data.get("turn", 0))
+    asked_at = _runs_since(uow, conversation, moment)
     ended = uow.pauses_since(asked_at) if asked_at is not None else []
     if asked_at is None or not ended:
         return False
@@ -137,11 +138,12 @@ def _stands_still(uow: UnitOfWork, house: House, moment: Moment, conversation: C
     return True
 
 
-def _last_asked_at(uow: UnitOfWork, conversation: Conversation, turn: int) -> datetime | None:
-    """Tell when a question of a conversation was asked, or reminded of, last."""
+def _runs_since(uow: UnitOfWork, conversation: Conversation, moment: Moment) -> datetime | None:
+    """Tell since when the clock of a question runs: patience from the question on, a reminder from the last."""
+    turn = moment.data.get("turn", 0)
     asks = (each for each in uow.asks_of(conversation.sale_id) if each.conversation_id == conversation.id)
     said = [e.sent_at or e.not_before for e in asks if e.turn == turn and e.state in ("sent", "unknown")]
-    return max(said, default=None)
+    return (max if moment.kind == "remind" else min)(said, default=None)
 
 
 def _begin(
@@ -167,7 +169,7 @@ def _begin(
         customer_id=customer.id,
         flow=flow.name,
         version=flow.version,
-        state=State(about=skus_of(moment), batch=str(moment.data.get("batch", ""))),
+        state=State(about=skus_of(moment), batch=str(moment.data.get("batch", "")), follows=in_the_same_talk),
         started_at=now,
         expires_at=datetime.fromisoformat(moment.data["expires_at"]),
         cycle=moment.data.get("cycle", 1),
@@ -194,7 +196,10 @@ def may_begin(
     """Tell why a conversation may not begin now: ``("dropped" | "held", reason)``; None if it may."""
     unless = set(moment.data.get("unless", ()))
     ended = {"order.cancelled", "order.returned"} - {moment.data["on"]}
-    happened = sorted((unless | ended) & set(sale.happened))
+    about = skus_of(moment)
+    if about and moment.case_id is None and all(portions.is_gone(sale, sku) for sku in about):
+        return "dropped", "what it was to be about was cancelled or returned"
+    happened = sorted((unless | ended) & set(portions.narrowed(sale, about).happened))
     # Whatever became of the order: who was unhappy, and to whom something was done about it, is asked (rule 6).
     if happened and moment.case_id is None:
         return "dropped", f"{happened[0]} happened"
@@ -226,7 +231,8 @@ def not_meant(
     condition = moment.data.get("if")
     if condition is None:
         return None
-    facts = facts_for(uow, house, flow, sale, customer, uow.promises_of(sale.id), cases.open_of(uow, sale.id))
+    seen = portions.narrowed(sale, skus_of(moment))
+    facts = facts_for(uow, house, flow, seen, customer, uow.promises_of(sale.id), cases.open_of(uow, sale.id))
     answer = holds(condition, values_of(facts, now))
     return None if answer.value else f"its condition does not hold: {answer.trouble or condition}"
 
@@ -243,7 +249,6 @@ def held_back(
         (customer.unreachable_at is not None, "the customer blocked the bot"),
         (not customer.consents.get(flow.purpose, False), f"no consent for {flow.purpose}"),
         (paused is not None, holding.words_for(paused, house) if paused else ""),
-        (paused is None and sale.paused, f"{PAUSED} by the shop"),
     )
     found = next((("held", reason) for applies, reason in reasons if applies), None)
     if found is None and asks(flow) and other_question(uow, customer, about_case=moment.case_id is not None):
@@ -391,23 +396,29 @@ def end_all(uow: UnitOfWork, house: House, sale: Sale, event: Event, now: dateti
 
 
 def withdraw(uow: UnitOfWork, house: House, sale: Sale, reason: str, now: datetime) -> None:
-    """The order was cancelled or returned: say and ask nothing more that was begun before, but about an open case."""
-    about_cases = set()
+    """The order, or a part of it, was cancelled or returned: nothing more is said about that; a case goes on."""
+    go_on = set()
     for conversation in uow.conversations_of(sale.id):
-        if conversation.case_id is not None:
-            about_cases.add(conversation.id)
+        if conversation.case_id is not None or not _is_lost(sale, reason, conversation.state.about):
+            go_on.add(conversation.id)
         elif conversation.state.status != "finished":
             advance(uow, house, conversation, Withdrawn(reason), now)
     for message in uow.outgoing_of(sale.id):
         planned = message.state in ("waiting", "held") and message.kind in ("question", "reminder", "notice")
-        if planned and message.conversation_id not in about_cases:
+        if planned and message.conversation_id not in go_on:
             uow.drop_outgoing(message, f"{reason} happened")
+
+
+def _is_lost(sale: Sale, reason: str, about: Sequence[str]) -> bool:
+    """Tell whether an order was cancelled or returned whole, or at least all that a conversation is about."""
+    return reason in sale.happened or (bool(about) and all(portions.is_gone(sale, sku) for sku in about))
 
 
 def happened(uow: UnitOfWork, house: House, sale: Sale, event: str, now: datetime) -> None:
     """Something happened to a sale: whichever of its conversations waits for that goes on."""
     for conversation in uow.conversations_of(sale.id):
-        if conversation.state.status == "waiting":
+        seen = portions.narrowed(sale, conversation.state.about)
+        if conversation.state.status == "waiting" and (event in seen.happened or event not in LIFECYCLE):
             flow = house.pinned(uow, conversation.flow, conversation.version)
             found = flow.steps.get(conversation.state.step or "") if flow else None
             if isinstance(found, Wait) and event in found.events:
@@ -453,7 +464,8 @@ def advance(
         return "the flow version, sale or customer of this conversation cannot be read any more"
     promises = uow.promises_of(sale.id)
     case = uow.case(conversation.case_id) if conversation.case_id else cases.open_of(uow, sale.id)
-    facts = facts_for(uow, house, flow, sale, customer, promises, case)
+    seen = portions.narrowed(sale, conversation.state.about)
+    facts = facts_for(uow, house, flow, seen, customer, promises, case)
     transition = step(flow, conversation.state, event, now, facts)
     ignored = next((each.reason for each in transition.effects if isinstance(each, Ignored)), None)
     after_it = conversation
@@ -468,7 +480,7 @@ def advance(
         carrier.carry_out(effect)
     was, now_is = conversation.state.status, transition.state.status
     if now_is != was and (was == "asking" or now_is == "finished"):
-        if now_is == "finished" and carrier.live and not in_the_same_talk:
+        if carrier.live and now_is != "asking" and not transition.state.follows:
             _ask_on(uow, house, customer, now)
         release(uow, customer.id, now)
     return ignored
@@ -593,7 +605,8 @@ class _Carrier:
         about = next((each for each in self.promises if each.id == self.conversation.state.promise), None)
         if about is not None:
             more["promise"] = {"text": about.text, "due_at": about.due_at}
-        return context_for(self.house, self.customer, self.sale, self.promises, self.case, now=self.now, **more)
+        seen = portions.narrowed(self.sale, self.conversation.state.about)
+        return context_for(self.house, self.customer, seen, self.promises, self.case, now=self.now, **more)
 
     def _words(self, spoken: Speaking) -> tuple[Texts, str | None]:
         """Give the texts and the picture of a step, as they are for what was bought."""
@@ -803,6 +816,9 @@ class _Carrier:
     def _take_back(self, effect: TakeBack) -> None:
         """The customer changed an answer: what had followed from it follows no more."""
         self._forget(effect)
+        if effect.completion and self.conversation.state.about:
+            self.sale = portions.reopened(self.sale, self.conversation.state.about)
+            self.uow.put_sale(self.sale)
         if effect.completion and self.sale.confirmed_at is not None:
             self.sale = replace(self.sale, confirmed_at=None)
             self.uow.put_sale(self.sale)
@@ -869,6 +885,13 @@ class _Carrier:
             cases.remark(self.uow, self.house, case, words, self.now)
             note_down(self.uow, self.now, "sale.complete_waits", sale_id=self.sale.id, case_id=case.id)
             return
+        if self.conversation.state.about:
+            self.sale, is_all = portions.completed(self.sale, self.conversation.state.about, self.now)
+            self.uow.put_sale(self.sale)
+            if not is_all:
+                about = list(self.conversation.state.about)
+                note_down(self.uow, self.now, "sale.part_complete", sale_id=self.sale.id, items=about)
+                return
         self.sale = replace(self.sale, confirmed_at=self.sale.confirmed_at or self.now)
         self.uow.put_sale(self.sale)
         note_down(self.uow, self.now, "sale.complete", sale_id=self.sale.id, customer_id=self.customer.id)

@@ -131,6 +131,11 @@ def words_for(pause: Pause, house: House) -> str:
     return f"{PAUSED} ({_named(pause)}) since {_clock(pause.since, house)}{until}{why}"
 
 
+def words_in(pause: Pause, reason: str) -> bool:
+    """Tell whether a reason is that of this pause."""
+    return reason.startswith(f"{PAUSED} ({_named(pause)}) since ")
+
+
 def stood_still(
     pauses: Iterable[Pause], since: datetime, now: datetime, *, flow: str, sale_id: str, batch: str = ""
 ) -> timedelta:

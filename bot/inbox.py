@@ -68,8 +68,9 @@ def handle(
     now: datetime,
     *,
     careful: bool = True,
+    batch: str = "",
 ) -> None:
-    """Handle rows of the inbox in their order, and settle each.
+    """Handle rows of the inbox in their order, and settle each; `batch` is the import that they came with, if any.
 
     Done `careful`, what raises is undone and leaves its row ``failed`` with its error; otherwise it raises, and all is
     to be done again with care: quicker where nothing spoils.
@@ -84,7 +85,7 @@ def handle(
     for item, event in events:
         try:
             with uow.savepoint() if careful else nullcontext():
-                ignored = _handle(uow, house, event, now)
+                ignored = _handle(uow, house, event, now, batch)
         except FollowUpError as error:
             if not careful:
                 raise
@@ -117,10 +118,10 @@ def _read_ahead(uow: UnitOfWork, events: Sequence[Event]) -> None:
     )
 
 
-def _handle(uow: UnitOfWork, house: House, event: Event, now: datetime) -> str | None:
+def _handle(uow: UnitOfWork, house: House, event: Event, now: datetime, batch: str) -> str | None:
     match event:
         case OrderEvent():
-            sale = sales.record(uow, house, event, now)
+            sale = sales.record(uow, house, event, now, batch=batch)
             if event.type in ("order.cancelled", "order.returned"):
                 conversations.withdraw(uow, house, sale, event.type, now)
             conversations.happened(uow, house, sale, event.type, now)
@@ -287,7 +288,7 @@ def _chose_language(
     code = event.data.removeprefix(LANGUAGE_BUTTON)
     if code not in languages_offered(house):
         return f"there is no language {code!r} here"
-    customer = replace(customer, language=code, last_wrote_at=now)
+    customer = replace(customer, language=code)
     uow.put_customer(customer)
     note_down(uow, now, "customer.chose_language", customer_id=customer.id, language=code)
     if event.message_id is not None:
@@ -304,9 +305,7 @@ def _consented(uow: UnitOfWork, house: House, customer: Customer, event: ButtonT
     if customer.consents == consents and answered is not None and answered == event.message_id:
         return
     extra = {**customer.extra, "consent_message": event.message_id}
-    customer = replace(
-        customer, consents=consents, stopped_at=None, unreachable_at=None, last_wrote_at=now, extra=extra
-    )
+    customer = replace(customer, consents=consents, stopped_at=None, unreachable_at=None, extra=extra)
     uow.put_customer(customer)
     note_down(
         uow, now, "customer.consented", customer_id=customer.id, consents=consents, wording=CONSENT_VERSION

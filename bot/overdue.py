@@ -4,11 +4,12 @@ What is late is given turns (`bot.catch_up`). What came due between a backup and
 time of which nothing is known any more: that counts as *unknown*, with its timers running, and is not sent again.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from bot import conversations, holding
+from bot import conversations, holding, imports
 from bot.catch_up import LATE, TAKEN, Late, Span, away, spans_in, taken_with, text_of, turns
 from bot.dispatch import AT_MOST_ONCE, Outcome, mark
 from bot.errors import DeliveryUnknown
@@ -39,7 +40,10 @@ def fire(uow: UnitOfWork, house: House, due: Sequence[Moment], now: datetime) ->
     holding.end_what_is_over(uow, house, now)
     gaps = _gaps(uow)
     has_late = False
+    put_off = _first_hours(uow, house, due, now)
     for moment in due:
+        if moment.id in put_off:
+            continue
         if moment.kind not in _OF_CASES and _within(moment, gaps):
             _fire_in_doubt(uow, house, moment, now)
         elif _is_late(moment, now):
@@ -48,16 +52,35 @@ def fire(uow: UnitOfWork, house: House, due: Sequence[Moment], now: datetime) ->
             conversations.moment_came(uow, house, moment, now)
     if has_late:
         # One alone: something spoiled a batch, and they are gone through one by one.
-        after_pause = any(each.reason == RESUMED for each in due)
+        after_pause = any(_has_waited(each) for each in due)
         late = uow.due_moments(now if after_pause else now - LATE, PAGE) if len(due) > 1 else due
         _give_turns(uow, house, [each for each in late if _is_late(each, now) and not _within(each, gaps)], now)
+
+
+def _first_hours(uow: UnitOfWork, house: House, due: Sequence[Moment], now: datetime) -> set[int | None]:
+    """Put off what a large import would begin before it is known how the first of it went; gives the ids."""
+    whose: dict[str, list[Moment]] = defaultdict(list)
+    for moment in due:
+        is_in_time = now - moment.due_at <= LATE and moment.reason != RESUMED
+        if moment.kind == "start" and moment.data.get("batch") and is_in_time:
+            whose[moment.data["batch"]].append(moment)
+    put_off: set[int | None] = set()
+    for name, theirs in whose.items():
+        ready = [each for each in theirs if _question_of(uow, house, each, now) is not None]
+        put_off |= imports.hold_off(uow, house, name, ready, now) if ready else set()
+    return put_off
 
 
 # Catching up ------------------------------------------------------------------------------------------------------
 
 
 def _is_late(moment: Moment, now: datetime) -> bool:
-    return moment.kind in _ASKING and (now - moment.due_at > LATE or moment.reason == RESUMED)
+    return moment.kind in _ASKING and (now - moment.due_at > LATE or _has_waited(moment))
+
+
+def _has_waited(moment: Moment) -> bool:
+    """Tell whether it fell due before, in a pause or the first hour of an import, with many others."""
+    return moment.reason == RESUMED or (moment.reason or "").startswith(imports.WAITS)
 
 
 def _give_turns(uow: UnitOfWork, house: House, moments: Sequence[Moment], now: datetime) -> None:
@@ -69,6 +92,8 @@ def _give_turns(uow: UnitOfWork, house: House, moments: Sequence[Moment], now: d
     )
     late: dict[int, tuple[Late, Moment]] = {}
     for moment in moments:
+        if _stands_still(uow, house, moment, now):
+            continue
         found = _question_of(uow, house, moment, now)
         if found is None:
             conversations.moment_came(uow, house, moment, now)
@@ -91,6 +116,12 @@ def _give_turns(uow: UnitOfWork, house: House, moments: Sequence[Moment], now: d
         uow.settle(turn.late.id, "planned", reason, due_at=turn.at)
     if given:
         uow.put_note(TAKEN, text_of(taken_with(taken, given, now=now, per_hour=guards.catch_up_per_hour)))
+
+
+def _stands_still(uow: UnitOfWork, house: House, moment: Moment, now: datetime) -> bool:
+    """Tell whether a pause has put off a moment of a conversation: then it is not late."""
+    talk = uow.conversation(moment.conversation_id) if moment.conversation_id else None
+    return talk is not None and conversations.stands_still(uow, house, moment, talk, now)
 
 
 def _question_of(uow: UnitOfWork, house: House, moment: Moment, now: datetime) -> Late | None:

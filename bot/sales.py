@@ -4,31 +4,40 @@ Plain functions over a unit of work; they decide nothing about conversations or 
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from bot import portions
 from bot.desk.states import Case
 from bot.durations import Duration, parse_duration
 from bot.flows.facts import ANSWERED, variant_for
 from bot.flows.model import Flow, Trigger
 from bot.knowledge import of_sale
 from bot.messages import House, note_down
-from bot.ports.orders import LIFECYCLE, CustomerForm, OrderEvent, SaleForm
+from bot.ports.orders import CustomerForm, OrderEvent, SaleForm
 from bot.ports.records import Customer, LinkToken, Moment, Outgoing, Promise, Sale
 from bot.ports.store import UnitOfWork
 
+UNDER_WAY = timedelta(days=7)
+"""How long a question waits for a new parcel of which nobody says that it came."""
 
-def record(uow: UnitOfWork, house: House, event: OrderEvent, now: datetime) -> Sale:
+SEEN_TO = timedelta(days=1)
+"""How long after a new parcel came the customer is asked whether it is right now."""
+
+
+def record(uow: UnitOfWork, house: House, event: OrderEvent, now: datetime, *, batch: str = "") -> Sale:
     """Take in one order event: customer, sale, promises, log; and plan every conversation that it starts.
 
-    Events may come in any order: what is known is only added to, and the stage only moves forward.
+    Events may come in any order: what is known is only added to, and the stage only moves forward. `batch` is the
+    import that it came with, if with a large one.
     """
     customer = _customer(uow, event.sale.customer)
     uow.put_customer(customer)
     before = uow.sale(event.sale.id)
-    sale = _sale(before, customer.id, event)
+    told = _sale(before, customer.id, event)
+    sale, about = portions.happens(told, event.type, event.occurred_at, event.items)
     uow.put_sale(sale)
     for form in event.sale.promises:
         known = {promise.id: promise for promise in uow.promises_of(sale.id)}.get(form.id)
@@ -43,6 +52,7 @@ def record(uow: UnitOfWork, house: House, event: OrderEvent, now: datetime) -> S
                 known.state if known else "open",
             )
         )
+    named: dict[str, Any] = {"items": [each.sku for each in event.items]} if event.items else {}
     note_down(
         uow,
         now,
@@ -51,8 +61,14 @@ def record(uow: UnitOfWork, house: House, event: OrderEvent, now: datetime) -> S
         customer_id=customer.id,
         event=event.id,
         occurred_at=event.occurred_at.isoformat(),
+        **named,
     )
-    plan_starts(uow, house, sale, on=event.type, at=event.occurred_at, occurrence=event.id)
+    if about is not None:
+        plan_starts(
+            uow, house, sale, on=event.type, at=event.occurred_at, occurrence=event.id, about=about, batch=batch
+        )
+    if event.type in ("order.shipped", "order.delivered"):
+        _wait_for_new_parcel(uow, house, sale)
     if before is not None:
         uow.release_held(sale.id, now)
     return sale
@@ -74,19 +90,17 @@ def _customer(uow: UnitOfWork, form: CustomerForm) -> Customer:
 
 
 def _sale(known: Sale | None, customer_id: str, event: OrderEvent) -> Sale:
+    """Give the sale with what the event tells of it, before the event has happened to it."""
     form: SaleForm = event.sale
-    base = known or Sale(form.id, customer_id, stage=event.type)
-    first = base.happened.get(event.type)
-    happened = {**base.happened, event.type: min(first, event.occurred_at) if first else event.occurred_at}
-    return replace(
+    base = known or Sale(form.id, customer_id)
+    told = replace(
         base,
         customer_id=customer_id,
         summary=form.summary or base.summary,
         items=tuple(item.model_dump(mode="json") for item in form.items) or base.items,
-        stage=max(base.stage, event.type, key=lambda stage: LIFECYCLE.get(stage, 0)),
-        happened=happened,
         extra={**base.extra, **(form.model_extra or {})},
     )
+    return portions.settled(told)
 
 
 # What begins when -------------------------------------------------------------------------------------------------
@@ -103,15 +117,18 @@ class Start:
     key: str
 
 
-def starts(house: House, sale: Sale, *, on: str, at: datetime, occurrence: str) -> list[Start]:
-    """Tell which conversations an event of a sale begins, and when."""
+def starts(
+    house: House, sale: Sale, *, on: str, at: datetime, occurrence: str, about: Sequence[str] = ()
+) -> list[Start]:
+    """Tell which conversations an event of a sale begins, and when; `about` some of its items, or none: all."""
+    seen = portions.narrowed(sale, about)
     return [
         Start(
             flow=flow.name,
             trigger=trigger,
-            due_at=after(house, _length(trigger, sale, at), at),
+            due_at=after(house, _length(trigger, seen, at), at),
             expires_at=after(house, flow.expires, at),
-            key=_start_key(flow, sale, trigger, occurrence),
+            key=_start_key(flow, sale, trigger, occurrence, about),
         )
         for flow in house.flows.flows.values()
         for trigger in flow.triggers
@@ -119,9 +136,10 @@ def starts(house: House, sale: Sale, *, on: str, at: datetime, occurrence: str) 
     ]
 
 
-def _start_key(flow: Flow, sale: Sale, trigger: Trigger, occurrence: str) -> str:
+def _start_key(flow: Flow, sale: Sale, trigger: Trigger, occurrence: str, about: Sequence[str]) -> str:
     single = flow.once and trigger.on not in ("remedy.done", ANSWERED)
-    return f"start:{flow.name}:{sale.id}" + ("" if single else f":{occurrence}")
+    which = "".join(f":{sku}" for sku in sorted(about)) if single else f":{occurrence}"
+    return f"start:{flow.name}:{sale.id}{which}"
 
 
 def _length(trigger: Trigger, sale: Sale, at: datetime) -> Duration:
@@ -146,7 +164,36 @@ def release(uow: UnitOfWork, customer_id: str, now: datetime) -> None:
         uow.release_held(sale.id, now)
 
 
-def plan_starts(
+def _wait_for_new_parcel(uow: UnitOfWork, house: House, sale: Sale) -> None:
+    """What would ask about a parcel, or about a remedy, while a new parcel is under way, waits until that has come.
+
+    Should nobody tell that it came, it is asked all the same after a while.
+    """
+    shipped_at, came_at = portions.latest(sale, "order.shipped"), portions.latest(sale, "order.delivered")
+    remedied = [remedy.at for case in uow.cases_of(sale.id) for remedy in case.remedies]
+    anew = portions.shipped_anew_at(sale)
+    is_replaced = shipped_at is not None and any(at <= shipped_at for at in remedied)
+    if shipped_at is None or not (anew or is_replaced):
+        return
+    has_come = came_at is not None and came_at >= shipped_at
+    again: dict[str, datetime] = {}
+    if anew and has_come and came_at is not None:
+        again = {each.key: each.due_at for each in starts(house, sale, on="order.delivered", at=came_at, occurrence="")}
+    for moment in uow.moments_of(sale.id):
+        about_case = moment.case_id is not None
+        counts = (about_case and is_replaced) or (anew and moment.data.get("on") == "order.delivered")
+        if moment.kind != "start" or moment.state != "planned" or moment.id is None or not counts:
+            continue
+        if not has_come or came_at is None:
+            reason = "a new parcel is under way: it is asked about once that has come, or after a week"
+            uow.settle(moment.id, "planned", reason, due_at=max(moment.due_at, shipped_at + UNDER_WAY))
+        elif about_case:
+            uow.settle(moment.id, "planned", "the new parcel has come", due_at=came_at + SEEN_TO)
+        elif moment.key in again:
+            uow.settle(moment.id, "planned", "the new parcel has come", due_at=again[moment.key])
+
+
+def plan_starts(  # noqa: PLR0913 - what a start is made of, by name
     uow: UnitOfWork,
     house: House,
     sale: Sale,
@@ -155,13 +202,15 @@ def plan_starts(
     at: datetime,
     occurrence: str,
     case: Case | None = None,
+    about: Sequence[str] = (),
+    batch: str = "",
     due_at: datetime | None = None,
 ) -> None:
     """Plan every conversation that this event begins, at `due_at` or when the flow says.
 
-    Planning it again changes nothing but an earlier time.
+    Planning it again changes nothing but an earlier time. `about` are the items that it is to be about; none: all.
     """
-    for start in starts(house, sale, on=on, at=at, occurrence=occurrence):
+    for start in starts(house, sale, on=on, at=at, occurrence=occurrence, about=about):
         data: dict[str, Any] = {
             "flow": start.flow,
             "step": start.trigger.step,
@@ -175,6 +224,10 @@ def plan_starts(
             data["at"] = at.isoformat()
         if case is not None:
             data["cycle"] = case.cycle + 1
+        if about:
+            data["items"] = list(about)
+        if batch:
+            data["batch"] = batch
         uow.plan(
             Moment(
                 key=start.key,

@@ -41,7 +41,12 @@ def _planning(statement: sqlite.Insert | postgresql.Insert) -> sqlite.Insert | p
     return statement.on_conflict_do_update(
         index_elements=[_MOMENTS.c.key],
         # The earlier plan holds as a whole: another event may have made it, which begins at another step.
-        set_={"due_at": statement.excluded.due_at, "data": statement.excluded.data},
+        set_={
+            "due_at": statement.excluded.due_at,
+            "data": statement.excluded.data,
+            # What was planned for another time for some reason is planned for the ordinary one now; what is held stays.
+            "reason": case((_MOMENTS.c.state == "planned", None), else_=_MOMENTS.c.reason),
+        },
         # Here the row is found by its key, and a statement for many rows can have no words written into it (`is_any`).
         where=or_(_MOMENTS.c.state == "planned", _MOMENTS.c.state == "held")
         & (statement.excluded.due_at < _MOMENTS.c.due_at),

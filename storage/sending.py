@@ -101,7 +101,6 @@ _CANDIDATES = (
                     _CUSTOMERS.c.time_zone,
                     case((_GOES_ON, _ASKED_ELSEWHERE_AT), else_=_CUSTOMERS.c.last_question_at),
                     _CUSTOMERS.c.last_wrote_at,
-                    _SALES.c.paused,
                     _CASE_STATUS,
                     _STATUS.as_string(),
                     _TURN.as_integer(),
@@ -117,7 +116,6 @@ _CANDIDATES = (
     )
     .select_from(_OUTBOX)
     .outerjoin(_CUSTOMERS, _CUSTOMERS.c.id == _OUTBOX.c.customer_id)
-    .outerjoin(_SALES, _SALES.c.id == _OUTBOX.c.sale_id)
     .outerjoin(_TALKS, _TALKS.c.id == _OUTBOX.c.conversation_id)
 )
 _IN_ORDER = (_OUTBOX.c.priority, _OUTBOX.c.not_before, _OUTBOX.c.id)
@@ -309,7 +307,6 @@ def _candidate(row: Sequence[Any], time: Callable[[Any], datetime | None]) -> Ca
         zone,
         asked_at,
         wrote_at,
-        paused,
         case_status,
         status,
         turn,
@@ -331,7 +328,6 @@ def _candidate(row: Sequence[Any], time: Callable[[Any], datetime | None]) -> Ca
         time_zone=zone,
         last_question_at=time(asked_at),
         last_wrote_at=time(wrote_at),
-        is_paused=bool(paused),
         case_status=case_status,
         talk_status=status,
         talk_turn=turn,

@@ -47,6 +47,7 @@ _OUTBOX = metadata.tables["outbox"]
 _INBOX = metadata.tables["inbox"]
 _MOMENTS = metadata.tables["moments"]
 _NOTES = metadata.tables["notes"]
+_PAUSES = metadata.tables["pauses"]
 
 _TABLES: Mapping[Queue, Table] = {"inbox": _INBOX, "outbox": _OUTBOX}
 _NEW = is_any(_INBOX.c.state, "new")
@@ -89,6 +90,7 @@ _WHOLE = select(
     ),
     select(func.min(_MOMENTS.c.due_at)).where(is_any(_MOMENTS.c.state, "planned")).scalar_subquery().label("moment"),
     _number(select(_SALES.c.id)).label("sales"),
+    _number(select(_PAUSES.c.id).where(_PAUSES.c.ended_at.is_(None))).label("pauses"),
 )
 _WAITS = and_(_WAITING, _OUTBOX.c.channel == bindparam("of_channel"), _OUTBOX.c.priority == bindparam("of_priority"))
 _WAITING_OF = select(
@@ -132,6 +134,7 @@ def standing(connection: Connection, now: datetime, up_to: int = COUNTED_UP_TO) 
         moment_oldest=found["moment"],
         cases=_open_cases(connection, now, up_to),
         sales=found["sales"],
+        pauses=found["pauses"],
     )
 
 

@@ -144,7 +144,7 @@ class Lookout:
             now, book = look
             more, warnings = _told(book, self._clock.now())
             problems += more
-            warnings += _poison(now)
+            warnings += [*_poison(now), *_paused(now)]
             counts = {**self._counted(), **_counts(now)}
         return {
             "ready": not problems,
@@ -270,6 +270,14 @@ def _told(book: Book, now: datetime) -> tuple[list[str], list[str]]:
         if alarm.is_on(now) and not key.startswith(("unreached:", "failed:")):
             lines[alarm.sign.weight].append(f"{alarm.sign.says} → {alarm.sign.mend}")
     return lines["problem"], lines["warning"]
+
+
+def _paused(now: Standing) -> list[str]:
+    """Give a line where something is paused, so that it is not forgotten."""
+    if not now.pauses:
+        return []
+    what = "one pause holds" if now.pauses == 1 else f"{now.pauses} pauses hold"
+    return [f"Paused: {what} what the bot would say → aftersale resume names it"]
 
 
 def _poison(now: Standing) -> list[str]:

@@ -248,6 +248,40 @@ def route_explain(
     explain_route(sale, Asked(touchpoint, factor, tuple(tag or ()), shop, promise), as_json=json)
 
 
+# Hold it --------------------------------------------------------------------------------------------------------
+
+_All = Annotated[bool, typer.Option("--all", help="Everything.")]
+_OneFlow = Annotated[str | None, typer.Option("--flow", metavar="NAME", help="What this flow says.")]
+_OneSale = Annotated[str | None, typer.Option("--sale", metavar="ID", help="What is said about this order.")]
+_OneImport = Annotated[str | None, typer.Option("--import", metavar="NAME", help="What a large import began.")]
+
+
+@app.command(rich_help_panel=_WORK)
+def pause(
+    *,
+    everything: _All = False,
+    flow: _OneFlow = None,
+    sale: _OneSale = None,
+    batch: _OneImport = None,
+    reason: Annotated[str, typer.Option(help="Why; it stands at each message that waits.")] = "",
+    until: Annotated[
+        str | None, typer.Option(metavar="TIME", help="When it ends by itself: 2d, or 2026-12-27T08:00.")
+    ] = None,
+) -> None:
+    """Hold questions, reminders and notices. Nothing is lost; answers, staff's replies, cases and /stop go on."""
+    from bot.cli.pausing import hold
+
+    hold((("all", "" if everything else None), ("flow", flow), ("sale", sale), ("import", batch)), reason, until)
+
+
+@app.command(rich_help_panel=_WORK)
+def resume(*, everything: _All = False, flow: _OneFlow = None, sale: _OneSale = None, batch: _OneImport = None) -> None:
+    """End a pause: what waited goes out one after the other. Without an option: what is paused."""
+    from bot.cli.pausing import let_go
+
+    let_go((("all", "" if everything else None), ("flow", flow), ("sale", sale), ("import", batch)))
+
+
 # Flows and queues --------------------------------------------------------------------------------------------------
 
 

@@ -17,6 +17,7 @@ from bot.adapters.shop_file import read_shop_file, shop_problems
 from bot.adapters.slack.doctor import check_slack
 from bot.adapters.telegram import doctor as telegram
 from bot.adapters.telegram.connection import connect
+from bot.catch_up import TAKEN, spans_in
 from bot.cli.faults import unexpected
 from bot.cli.flow_files import check, sources
 from bot.cli.terminal import counted, say, stdout
@@ -215,7 +216,8 @@ def _within_reason(look: Coroutine[Any, Any, list[Finding]]) -> list[Finding]:
 
 
 def _queues(database: SqlDatabase) -> Iterator[Finding]:
-    """Point at what waits for a person."""
+    """Point at what waits for a person, or for a turn."""
+    yield from _held(database)
     reports = database.reports()
     messages, incoming = reports.numbers("outbox", ("unknown", "failed")), reports.numbers("inbox", ("failed",))
     for state, meaning in (("unknown", "may or may not have arrived"), ("failed", "could not be sent")):
@@ -225,6 +227,23 @@ def _queues(database: SqlDatabase) -> Iterator[Finding]:
     if incoming["failed"]:
         said = f"{counted(incoming['failed'], 'thing')} that came in could not be handled"
         yield Finding("Inbox", ok=None, said=said, mend="aftersale inbox list --state failed")
+
+
+def _held(database: SqlDatabase) -> Iterator[Finding]:
+    """Tell what is paused, and until when turns are given away already."""
+    pauses, taken = database.run_now(lambda uow: (uow.pauses(), spans_in(uow.note(TAKEN))))
+    for each in pauses:
+        named, option = (f"{each.scope} {each.name}", f"--{each.scope} {each.name}")
+        if each.scope == "all":
+            named, option = "everything", "--all"
+        why = f": {each.reason}" if each.reason else ""
+        until = f", until {each.until:%Y-%m-%d %H:%M} UTC" if each.until else ""
+        said = f"{named} is paused since {each.since:%Y-%m-%d %H:%M} UTC{until}{why}"
+        yield Finding("Paused", ok=None, said=said, mend=f"aftersale resume {option}")
+    last = max((until for _, until in taken), default=None)
+    if last is not None and last > SystemClock().now():
+        said = f"late questions are asked one after the other; the last turn given so far is {last:%Y-%m-%d %H:%M} UTC"
+        yield Finding("Turns", ok=None, said=said, mend="nothing to do; guards.catch_up_per_hour says how many an hour")
 
 
 def _channels(shop: Shop) -> dict[str, str]:

@@ -6,6 +6,7 @@ is stored stays if the command is stopped, and the same command goes on from the
 """
 
 import gc
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,12 +21,14 @@ import typer
 
 from bot.adapters.order_files.reading import read_order_file
 from bot.adapters.order_files.spool import Spool, Spooled, spool
+from bot.catch_up import LATE
 from bot.cli.faults import in_short, write_down
 from bot.cli.forecast import SOON, Draft, Forecast, Known, draft
 from bot.cli.intake import take_in
 from bot.cli.opening import opened
 from bot.cli.progress import Told, phase
 from bot.cli.terminal import counted, remark, say
+from bot.desk.shop import Guards
 from bot.errors import FollowUpError
 from bot.messages import House
 from bot.ports.records import Incoming
@@ -49,6 +52,9 @@ BREATH_SECONDS = 0.05
 Whoever waits for it looks again after at most 50 ms in the first fifth of a second, and so finds it free in between.
 Source: https://github.com/sqlite/sqlite/blob/master/src/main.c, sqliteDefaultBusyCallback (read 2026-11-25)
 """
+
+HOURS_IN_DAYS = 48
+"""From how many hours on a length of time is told in days."""
 
 NAMED_MAX = 5
 """How many events are named where only some need be, to know what is spoken of."""
@@ -75,20 +81,27 @@ def import_file(path: Path, *, dry_run: bool, yes: bool) -> None:
             )
         with phase("Looking ahead", "events") as told:
             sales, foreseen = _look_ahead(database, base.house, events, now, told)
-        _tell_forecast(events, sales, foreseen)
+        batch = _name(path, now) if foreseen.all > base.house.shop.guards.import_first else ""
+        _tell_forecast(events, sales, foreseen, base.house.shop.guards, batch)
         if dry_run:
             say("Nothing was stored (--dry-run).")
             return
         if not events.count_new():
             say("Nothing to store.")
             return
-        if foreseen.now and not yes:
-            _ask(foreseen.now)
-        storing = _Storing(database, base.house, events)
+        at_once = foreseen.at_once(base.house.shop.guards)
+        if at_once and not yes:
+            _ask(at_once)
+        storing = _Storing(database, base.house, events, batch)
         with phase("Storing", "events") as told:
             storing.all(told)
         say(f"✔ Stored {counted(storing.stored, 'event')}.", "green")
         storing.demand_handled()
+
+
+def _name(path: Path, now: datetime) -> str:
+    """Call an import by its file and the day, so that one that is stopped and given again is the same."""
+    return f"{re.sub(r'[^A-Za-z0-9]+', '-', path.stem).strip('-') or 'orders'}-{now:%Y-%m-%d}"
 
 
 @contextmanager
@@ -169,7 +182,8 @@ def _look_ahead(database: _Shared, house: House, events: Spool, now: datetime, t
         told(done, done / total)
     too_late += settle()
     return sales, Forecast(
-        now=events.expected(None, now),
+        late=events.expected(None, now - LATE),
+        now=events.expected(now - LATE, now),
         soon=events.expected(now, now + SOON),
         later=events.expected(now + SOON, None),
         too_late=too_late,
@@ -194,20 +208,30 @@ def _known(uow: UnitOfWork, sale_id: str, customer_id: str) -> Known:
     return Known(sale, customer, planned)
 
 
-def _tell_forecast(events: Spool, sales: int, told: Forecast) -> None:
+def _tell_forecast(events: Spool, sales: int, told: Forecast, guards: Guards, batch: str) -> None:
     total, new = events.count(), events.count_new()
     say(f"{counted(total, 'event')} of {counted(sales, 'sale')}.", "bold")
     if total != new:
         repeated = events.repeats(NAMED_MAX + 1)
         named = ", ".join(repeated[:NAMED_MAX]) + (" …" if len(repeated) > NAMED_MAX else "")
         say(f"{counted(total - new, 'event')} known already, which changes nothing: {named}")
-    line = f"Would write to {counted(told.now, 'customer')} now, {told.soon} within {SOON.days} days"
+    line = f"Would write to {counted(told.at_once(guards), 'customer')} now"
+    if waiting := told.in_turn(guards):
+        hours = -(-waiting // guards.catch_up_per_hour)
+        lasts = f"{hours} h" if hours < HOURS_IN_DAYS else f"{-(-hours // 24)} days"
+        line += f", to {waiting} one after the other ({guards.catch_up_per_hour} an hour: {lasts} and the nights)"
+    line += f", {told.soon} within {SOON.days} days"
     if told.later:
         line += f", {told.later} later"
     if told.unlinked:
-        is_all = told.unlinked == told.now + told.soon + told.later
-        line += f" ({'if they link their chat' if is_all else f'{told.unlinked} of them once they link a chat'})"
+        some = f"{told.unlinked} of them once they link a chat"
+        line += f" ({'if they link their chat' if told.unlinked == told.all else some})"
     say(line + ".")
+    if batch:
+        say(
+            f"It is a large one: the first {guards.import_first} who are asked are watched for an hour. If too many of"
+            f" them are unhappy, block the bot or may not have got it, the rest is stopped ({batch})."
+        )
     if told.too_late:
         say(f"{counted(told.too_late, 'conversation')} will not begin: too long ago.")
 
@@ -218,8 +242,8 @@ def _tell_forecast(events: Spool, sales: int, told: Forecast) -> None:
 class _Storing:
     """Stores what is new of a file."""
 
-    def __init__(self, database: _Shared, house: House, events: Spool) -> None:
-        self._database, self._house, self._events = database, house, events
+    def __init__(self, database: _Shared, house: House, events: Spool, batch: str) -> None:
+        self._database, self._house, self._events, self._batch = database, house, events, batch
         self.stored = 0
         """How many events are stored and handled by now."""
         self._failed = 0
@@ -265,7 +289,9 @@ class _Storing:
         now = self._house.clock.now()
         rows = [_row(each, now) for each in batch]
         try:
-            news = self._database.turn(lambda uow: take_in(uow, self._house, rows, now, careful=False))
+            news = self._database.turn(
+                lambda uow: take_in(uow, self._house, rows, now, careful=False, batch=self._batch)
+            )
         except Exception as error:
             if is_passing(error):
                 raise
@@ -278,7 +304,9 @@ class _Storing:
         for event, row in zip(batch, rows, strict=True):
             try:
                 self.stored += sum(
-                    self._database.turn(partial(take_in, house=self._house, rows=[row], now=now, careful=False))
+                    self._database.turn(
+                        partial(take_in, house=self._house, rows=[row], now=now, careful=False, batch=self._batch)
+                    )
                 )
             except Exception as error:
                 if is_passing(error):

@@ -142,16 +142,16 @@ def store(uow: UnitOfWork, house: House, given: Sequence[Given], now: datetime) 
 
 
 def take_in(
-    uow: UnitOfWork, house: House, rows: Sequence[Incoming], now: datetime, *, careful: bool = True
+    uow: UnitOfWork, house: House, rows: Sequence[Incoming], now: datetime, *, careful: bool = True, batch: str = ""
 ) -> list[bool]:
     """Put order events into the inbox and handle just these, in this transaction. Gives for each whether it was new.
 
-    What becomes of one that cannot be handled, and what `careful` says, stands at `bot.inbox.handle`.
+    What becomes of one that cannot be handled, and what `careful` and `batch` say, stands at `bot.inbox.handle`.
     """
     news = uow.receive(rows)
     # A repeat that still waits there is `aftersale run`'s to handle; so only what was new just now.
     keys = {row.key for row, is_new in zip(rows, news, strict=True) if is_new}
-    inbox.handle(uow, house, _NO_CHATS, uow.new_among("shop", keys), now, careful=careful)
+    inbox.handle(uow, house, _NO_CHATS, uow.new_among("shop", keys), now, careful=careful, batch=batch)
     return news
 
 

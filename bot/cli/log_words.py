@@ -50,13 +50,17 @@ class Writer:
     staff: Callable[[str], str]
     time: Callable[[datetime | None], str]
 
-    def words(self, entry: LogEntry) -> tuple[str, str]:
+    def words(self, entry: LogEntry) -> tuple[str, str]:  # noqa: PLR0911 - an arm for each
         """Give who, and what they did or said."""
         data = entry.data
         group, _, name = entry.kind.partition(".")
         if entry.kind in _FIXED:
             who, what = _FIXED[entry.kind]
+            if data.get("items"):
+                what += f", of it: {', '.join(data['items'])}"
             return who, what + self._happened_before(entry)
+        if entry.kind in _TOLD:
+            return _TOLD[entry.kind](data)
         match group:
             case "message":
                 return self._message(name, data)
@@ -173,6 +177,21 @@ def _conversation(name: str, data: Mapping[str, Any]) -> str:
         return f"“{flow}” began"
     reason = data.get("reason")
     return f"“{flow}” ended: {data.get('outcome')}" + (f" ({reason})" if reason else "")
+
+
+def _paused(data: Mapping[str, Any]) -> tuple[str, str]:
+    return "shop", "paused what the bot says" + (f": {data['reason']}" if data.get("reason") else "")
+
+
+def _part_complete(data: Mapping[str, Any]) -> tuple[str, str]:
+    return "customer", f"says that this much is complete: {', '.join(data.get('items') or ())}"
+
+
+_TOLD: Mapping[str, Callable[[Mapping[str, Any]], tuple[str, str]]] = {
+    "paused": _paused,
+    "resumed": lambda _data: ("shop", "let the bot go on"),
+    "sale.part_complete": _part_complete,
+}
 
 
 def _as_it_stands(entry: LogEntry) -> str:

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, get_args
 
+from bot import holding
 from bot.cli import log_words
 from bot.cli.opening import find_sale, opened
 from bot.cli.terminal import clock, grid, heading, say, short, show, write_json
 from bot.conversations import may_begin
 from bot.desk.states import Case
+from bot.guards import WAITS_ITS_TURN
 from bot.messages import House, languages_for
-from bot.ports.records import Customer, DeskKind, LogEntry, Moment, Outgoing, Promise, Sale
+from bot.ports.records import PAUSED, Customer, DeskKind, LogEntry, Moment, Outgoing, Promise, Sale
 from bot.ports.store import UnitOfWork
 from bot.satisfaction import FACTORS, satisfaction
 
@@ -177,16 +179,18 @@ def _label(house: House, customer: Customer, flow: str, step: str, choice: str) 
 def coming(uow: UnitOfWork, house: House, sale: Sale, customer: Customer, now: datetime) -> list[Next]:
     """Give what is planned, held or waits to be sent for a sale, by time; what has no time comes last."""
     steps = [
-        Next(None if moment.state == "held" else moment.due_at, _moment_name(moment), moment.state, reason)
+        Next(at, _moment_name(moment), moment.state, reason)
         for moment in uow.moments_of(sale.id)
         if moment.state in ("planned", "held")
         for reason in [_moment_reason(uow, house, moment, sale, customer, now)]
+        for at in [moment.due_at if moment.state == "planned" else _freed_at(uow, reason, sale, customer)]
     ]
     steps += [
-        Next(None if message.state == "held" else message.not_before, name, message.state, _waits(message, now))
+        Next(at, name, message.state, _waits(message, now))
         for message in uow.outgoing_of(sale.id)
         if message.state in ("waiting", "sending", "held")
         for name in [_message_name(message)]
+        for at in [_freed_at(uow, message.reason, sale, customer) if message.state == "held" else message.not_before]
     ]
     return sorted(steps, key=lambda each: (each.at is None, each.at or now))
 
@@ -256,13 +260,16 @@ def _has_no_message(moment: Moment) -> bool:
 
 
 def _why_moment(uow: UnitOfWork, house: House, moment: Moment, sale: Sale, customer: Customer, now: datetime) -> Why:
-    next_at = moment.due_at if moment.state == "planned" else None
+    next_at = moment.due_at if moment.state == "planned" else _freed_at(uow, moment.reason, sale, customer)
     reason = _moment_reason(uow, house, moment, sale, customer, now)
     return Why(f"first of “{_spaced(moment.data['flow'])}”", moment.state, reason, next_at, "")
 
 
 def _why_message(uow: UnitOfWork, house: House, message: Outgoing, moments: Sequence[Moment], now: datetime) -> Why:
     next_at = message.not_before if message.state in ("waiting", "sending") else None
+    if message.state == "held":
+        sale = uow.sale(message.sale_id or "")
+        next_at = _freed_at(uow, message.reason, sale, uow.customer(message.customer_id or ""))
     if message.state in ("sent", "unknown"):
         timers = (
             each.due_at
@@ -283,6 +290,23 @@ def _why_message(uow: UnitOfWork, house: House, message: Outgoing, moments: Sequ
     )
 
 
+def _freed_at(uow: UnitOfWork, reason: str | None, sale: Sale | None, customer: Customer | None) -> datetime | None:
+    """Tell when what is held is free at the latest, where that is known: None, where somebody must do something."""
+    if sale is None or customer is None:
+        return None
+    if reason == WAITS_ITS_TURN:
+        ends = [
+            moment.due_at
+            for talk in uow.asking_of(customer.id)
+            for moment in uow.moments_of(talk.sale_id)
+            if moment.conversation_id == talk.id and moment.state == "planned" and moment.kind in ("silence", "expire")
+        ]
+        return min(ends, default=None)
+    if reason and reason.startswith(PAUSED):
+        return min((each.until for each in uow.pauses() if each.until and holding.words_in(each, reason)), default=None)
+    return None
+
+
 def _sent_because(uow: UnitOfWork, message: Outgoing, at: Callable[[datetime | None], str]) -> str:
     match message.kind:
         case "answer" | "system":
@@ -295,6 +319,8 @@ def _sent_because(uow: UnitOfWork, message: Outgoing, at: Callable[[datetime | N
             cause = "the case changed"
         case _:
             conversation = uow.conversation(message.conversation_id) if message.conversation_id else None
+            if conversation is not None and conversation.state.follows and message.turn == 1:
+                return f"it waited its turn, and followed the customer's answer in the same talk; {at(message.sent_at)}"
             cause = f"the flow “{_spaced(conversation.flow)}” says so" if conversation else "the flow says so"
     return f"{cause}; {at(message.sent_at)}"
 
@@ -352,7 +378,10 @@ def print_coming(steps: Sequence[Next], at: Callable[[datetime | None], str]) ->
         return
     table = grid("when", "what", "why")
     for step in steps:
-        table.add_row(at(step.at) if step.at else "held", short(step.what, 60), step.reason)
+        when = at(step.at) if step.at else "held"
+        if step.at and step.state == "held":
+            when = f"held, at most till {when}"
+        table.add_row(when, short(step.what, 60), step.reason)
     show(table)
 
 

@@ -17,7 +17,7 @@ from bot.dispatch.crowds import NewCards, hold_up, summary
 from bot.dispatch.refusals import say_in_thread
 from bot.flows.events import Withdrawn
 from bot.messages import House, country_of, note_down, phrase, zone_of
-from bot.ports.records import PAUSED, Candidate, Customer, Json, Outgoing, OutgoingKind, Pause
+from bot.ports.records import Candidate, Customer, Json, Outgoing, OutgoingKind, Pause
 from bot.ports.store import UnitOfWork
 
 LEASE = timedelta(minutes=2)
@@ -209,9 +209,7 @@ def _standing(house: House, candidate: Candidate, pauses: Sequence[Pause]) -> gu
 def _paused(house: House, candidate: Candidate, pauses: Sequence[Pause]) -> str:
     message = candidate.message
     found = pauses and holding.pause_of(pauses, flow=candidate.flow or "", sale_id=message.sale_id or "")
-    if found:
-        return holding.words_for(found, house)
-    return f"{PAUSED} by the shop" if candidate.is_paused else ""
+    return holding.words_for(found, house) if found else ""
 
 
 def _drop(uow: UnitOfWork, house: House, message: Outgoing, reason: str, now: datetime) -> None:

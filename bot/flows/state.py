@@ -40,6 +40,7 @@ class State:
     even where it had ended another way before. `acknowledged` counts the thanks for words, and so numbers them.
     `notes` is what steps set; `promise` the promise that is being spoken of. `about` names the items (by sku) that it
     is about, where it is not about the whole order; `batch` is the import that it began by, if it did.
+    `follows`: it began in the same talk as another, right after the customer's answer there.
     """
 
     status: Status = "new"
@@ -57,6 +58,7 @@ class State:
     promise: str | None = None
     about: tuple[str, ...] = ()
     batch: str = ""
+    follows: bool = False
 
 
 def state_to(state: State) -> dict[str, Any]:

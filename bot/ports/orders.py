@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from bot.durations import parse_duration
 from bot.errors import InputRefused
@@ -104,13 +104,32 @@ class SaleForm(_Form):
     promises: list[PromiseForm] = Field(default_factory=list)
 
 
+class PortionForm(_Form):
+    """An item of the order that an event is about, and how many of it; left out: all."""
+
+    sku: Id
+    quantity: Annotated[float, Field(gt=0)] | None = None
+
+
+def _portions(given: object) -> object:
+    """Take item numbers alone, too: in a list, or as CSV has them, with a bar between."""
+    listed = [each for each in given.split("|") if each.strip()] if isinstance(given, str) else given
+    if not isinstance(listed, list):
+        return listed
+    return [{"sku": each} if isinstance(each, str) else each for each in listed]
+
+
 class OrderEvent(_Form):
-    """Something that happened to an order, as the shop tells it. `id` is unique: a repeat changes nothing."""
+    """Something that happened to an order, as the shop tells it. `id` is unique: a repeat changes nothing.
+
+    `items` names those that it is about, where that is not the whole order.
+    """
 
     id: Id
     type: EventType
     occurred_at: Time
     sale: SaleForm
+    items: Annotated[list[PortionForm], BeforeValidator(_portions)] = Field(default_factory=list)
 
 
 def parse_order_event(payload: object, *, now: datetime | None = None) -> OrderEvent:

@@ -15,7 +15,8 @@ class Customer:
     """Somebody who bought something. `chat_id` is None until they link their chat.
 
     `consents` maps a purpose to what they said (absent: never asked). `language` is their own choice in the chat,
-    `locale` the order's, `chat_locale` Telegram's hint. `unreachable_at`: they blocked the bot.
+    `locale` the order's, `chat_locale` Telegram's hint. `unreachable_at`: they blocked the bot. `last_wrote_at` is
+    their last word or tap in a talk; a command, or what they agree to, is none.
     """
 
     id: str
@@ -218,7 +219,6 @@ class Candidate:
     time_zone: str | None = None
     last_question_at: datetime | None = None
     last_wrote_at: datetime | None = None
-    is_paused: bool = False
     case_status: str | None = None
     talk_status: str | None = None
     talk_turn: int | None = None

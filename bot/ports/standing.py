@@ -47,6 +47,7 @@ class Standing:
     moment_oldest: datetime | None = None
     cases: Mapping[str, TeamCases] = field(default_factory=dict)
     sales: int = 0
+    pauses: int = 0
 
     def inbox_lag(self, source: str) -> timedelta:
         """Give how long the oldest thing from a source has waited to be handled; nothing waits: no time."""

@@ -68,7 +68,6 @@ def test_a_candidate_comes_with_all_that_the_guards_ask(talk: SqlDatabase) -> No
         time_zone="Europe/Copenhagen",
         last_question_at=FREJA.last_question_at,
         last_wrote_at=FREJA.last_wrote_at,
-        is_paused=True,
         case_status="claimed",
         talk_status="asking",
         talk_turn=2,

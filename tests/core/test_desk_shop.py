@@ -77,7 +77,7 @@ def test_what_the_example_keeps_in_comments_is_valid_too() -> None:
     assert shop.teams["delivery"].first_answer == Duration(span=timedelta(hours=4))
     assert shop.teams["skincare"].factors == {"clarity"}
     assert shop.calendar.hours_on(date(2026, 12, 20)) == ((time(10), time(14)),)
-    assert (shop.guards.ask_every, shop.guards.pause_after_talk) == (timedelta(hours=20), timedelta(hours=2))
+    assert (shop.guards.ask_every, shop.guards.pause_after_talk) == (timedelta(days=1), timedelta(hours=2))
     assert shop.review_link == "https://example.com/review"
 
 
@@ -91,8 +91,6 @@ OPTIONS = {
     "open",
     "review",
     "privacy",
-    "ask_every",
-    "pause_after_talk",
 }
 
 
@@ -104,6 +102,8 @@ OPTIONS = {
         ("cx_owner: Mette", "9:11", "not a Slack user id"),
         ("ops_channel: Aftersale", "9:14", "not a Slack channel"),
         ("guards: { quiet_hours: late }", "9:24", "write it as 09:00-17:00"),
+        ("guards: { quiet_days: [mondays] }", "9:24", "did you mean 'sundays'?"),
+        ("guards: { import_stops_at: { unhappy: 30 } }", "9:39", "is not a share"),
         ("guards: { ask_every: 1bd }", "9:22", "depends on a calendar"),
         ("guards: { quite_hours: none }", "9:11", "did you mean 'quiet_hours'?"),
         ("benchmark: { satisfaction: 95 }", "9:28", "a number from 0 to 1"),

@@ -330,7 +330,7 @@ def test_nothing_else_is_asked_while_any_case_of_theirs_is_not_settled() -> None
 
 @pytest.mark.parametrize("kind", ["question", "notice"])
 def test_what_is_said_in_the_breath_that_opens_a_case_is_not_held_by_it(kind: MessageKind) -> None:
-    """ "I have asked a person to call you" must not wait until that person has called; the night it does keep."""
+    """Words such as “a person calls you” must not wait until that person has called; the night it does keep."""
     facts = Facts(kind, purpose="service", with_case=True)
     busy = replace(GOOD, case_open=True, other_case=True)
     assert check(facts, busy, POLICY, NOON) == Send()

@@ -281,3 +281,20 @@ def test_a_file_with_a_bad_row_is_refused_whole(aftersale: Terminal) -> None:
     assert "line 3, occurred_at" in answer.err
     assert aftersale("sale", "show", "1").code == 1
     assert aftersale("import", "nowhere.csv").code == 1
+
+
+def test_an_import_of_many_says_what_is_asked_when_and_that_the_first_are_watched(aftersale: Terminal) -> None:
+    """Late questions are told apart from those of now, with how long they take; a large import says that it is one."""
+    shop = aftersale.folder / "shop.yaml"
+    text = shop.read_text(encoding="utf-8").replace("import_first: 100", "import_first: 2")
+    shop.write_text(text.replace("catch_up_per_hour: 60", "catch_up_per_hour: 4"), encoding="utf-8")
+    late = [event(f"9{number}", ago=timedelta(days=5)) for number in range(9)]
+    file = aftersale.folder / "orders of May.json"
+    file.write_text(json.dumps(late), encoding="utf-8")
+
+    told = aftersale("import", str(file), "--dry-run")
+
+    assert told.code == 0, told.err
+    assert "Would write to 1 customer now, to 8 one after the other (4 an hour: 2 h and the nights)" in told.out
+    assert "It is a large one: the first 2 who are asked are watched for an hour." in told.out
+    assert "the rest is stopped (orders-of-May-" in told.out

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bot import dispatch, inbox
+from bot import dispatch, inbox, overdue
 from bot.app.base import Base
+from bot.catch_up import TAKEN, text_of
 from bot.conversations import moment_came
 from bot.errors import DeliveryUnknown
 from bot.ports.inbound import ButtonTapped, ChatStarted
@@ -132,7 +133,7 @@ def test_why_gives_one_reason_for_each_message(aftersale: Terminal) -> None:
     shown = aftersale("why", "1001")
     assert shown.code == 0
     assert "the flow “after delivery” says so" in shown.out
-    assert "as things stand, it would be held: another question is open" in shown.out
+    assert "as things stand, it would be held: waits its turn: another question to this customer is open" in shown.out
 
 
 def test_the_report_tells_coverage_factors_and_open_cases(on_both: Terminal) -> None:
@@ -240,3 +241,75 @@ def test_what_could_not_be_handled_is_shown_and_tried_again(aftersale: Terminal)
     assert aftersale("inbox", "retry", str(row["id"])).code == 0
     assert aftersale.json("inbox", "list", "--state", "failed") == []
     assert [each["key"] for each in aftersale.json("inbox", "list", "--state", "new")] == ["42"]
+
+
+# Pausing -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_pause_is_seen_wherever_one_looks_and_ends_by_command(on_both: Terminal) -> None:
+    """Pause says what goes on; why and sale show name it with its reason and its end; resume without a name lists it."""
+    held = on_both("pause", "--flow", "after_delivery", "--reason", "stocktaking", "--until", "2d")
+    assert held.code == 0, held.err
+    assert "Paused: The flow after_delivery" in held.out
+    assert "Answers to customers, staff's replies, cases and /stop go on." in held.out
+    with on_both.base() as base:
+        _linked(base)
+        base.database.run_now(lambda uow: overdue.fire(uow, base.house, uow.due_moments(NOW, 10), NOW))
+
+    (held_one,) = [each for each in on_both.json("why", "1001") if each["state"] == "held"]
+    assert held_one["reason"].startswith("paused (flow after_delivery) since ")
+    assert held_one["reason"].endswith(": stocktaking")
+    assert held_one["next_at"] is not None
+    assert "held, at most till" in on_both("sale", "show", "1001").out
+    listed = on_both("resume")
+    assert "The flow after_delivery is paused since" in listed.out
+    assert "stocktaking  → aftersale resume --flow after_delivery" in listed.out
+    with on_both.base() as base:
+        span = [(NOW, NOW + timedelta(days=2))]
+        base.database.run_now(lambda uow: uow.put_note(TAKEN, text_of(span)))
+    examined = on_both("doctor").out
+    assert "Paused: flow after_delivery is paused since" in examined
+    assert "Turns: late questions are asked one after the other; the last turn given so far is" in examined
+
+    done = on_both("resume", "--flow", "after_delivery")
+    assert done.code == 0, done.err
+    assert "1 conversation and 0 messages had waited: they are given turns, 60 an hour." in done.out
+    assert on_both("resume").out == "Nothing is paused.\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("pause",), "say what: --all, --flow NAME, --sale ID or --import NAME"),
+        (("pause", "--all", "--sale", "1001"), "one at a time"),
+        (("pause", "--sale", "nope"), "there is no sale 'nope'"),
+        (("pause", "--flow", "after_all"), "there is no flow 'after_all'; there are: after_delivery"),
+        (("pause", "--all", "--until", "soon"), "'soon' is no time; write 2d, or a time such as 2026-12-27T08:00"),
+        (("pause", "--all", "--until", "2020-01-01"), "lies in the past"),
+        (("resume", "--all"), "everything is not paused; what is: nothing"),
+    ],
+)
+def test_what_cannot_be_paused_is_said_with_its_mend(aftersale: Terminal, words: tuple[str, ...], says: str) -> None:
+    """Nothing named, two things, one that is not there, a time that is none."""
+    answer = aftersale(*words)
+    assert answer.code != 0
+    assert says in answer.err
+
+
+def test_what_waits_its_turn_says_until_when_at_most(on_both: Terminal) -> None:
+    """It is free when the open question is answered, and at the latest when that counts as unanswered."""
+    on_both("sale", "add", stdin=json.dumps({**event("1002", ago=timedelta(days=3)), "id": "other"}))
+    with on_both.base() as base:
+        _linked(base)
+
+        def same_customer(uow: UnitOfWork) -> None:
+            other = uow.sale("1002")
+            assert other is not None
+            uow.put_sale(replace(other, customer_id="c-1001"))
+
+        base.database.run_now(same_customer)
+        _asked(base)
+    (waits,) = [each for each in on_both.json("why", "1002") if each["state"] == "held"]
+    assert waits["reason"] == "waits its turn: another question to this customer is open"
+    assert waits["next_at"] is not None
+    assert waits["next_at"].startswith((NOW + timedelta(days=7)).date().isoformat())

@@ -96,6 +96,13 @@ def test_the_demo_plays_to_its_end_in_time_and_without_noise(shipped: Run) -> No
     assert shipped.took < LIMIT
 
 
+def test_no_question_of_the_demo_comes_on_a_sunday_or_a_holiday(shipped: Run) -> None:
+    """What would fall due on Christmas Day in Denmark waits for the Monday after it."""
+    assert "Fri 25 Dec 2026" not in shipped.out
+    assert "Mon 28 Dec 2026" in shipped.out
+    assert "\nSun " not in shipped.out
+
+
 def test_a_pipe_gets_plain_text(shipped: Run) -> None:
     """No control sequences, no line wider than 100 columns allow, nothing but blanks at no line's end."""
     assert "\x1b" not in shipped.out

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, text
 
-from bot import cases, conversations, inbox
+from bot import cases, conversations, holding, inbox
 from bot.adapters.sandbox.slack import Member, Message
 from bot.adapters.sandbox.telegram import Customer
 from bot.app.service import open_service
@@ -25,7 +25,7 @@ from bot.ports.store import UnitOfWork
 from storage.database import open_database, parse_url
 from storage.unit_of_work import SqlUnitOfWork
 from tests.databases import SqliteTemplate
-from tests.system.stage import MORNING, Stage, becomes, order, questions_to, said_to, shop, stage
+from tests.system.stage import MORNING, Stage, becomes, order, questions_to, said_to, stage
 from tests.system.test_doors import post
 
 ARRIVED = "Was everything as we promised?"
@@ -139,7 +139,7 @@ async def test_a_return_while_the_customer_is_asked_whether_it_is_right_leaves_t
         customer, _, _ = await remedied_case(play)
         await play.happens(order("order.returned", at=play.clock.now()))
         assert customer.buttons[1:] == ["👍 Yes, it is right", "🙁 No, not yet"]
-        await play.pass_time(timedelta(days=3))
+        await play.pass_time(timedelta(days=4))  # three days later is a Sunday
         assert len(questions_to(customer, RIGHT_NOW)) == 2
         await play.tap(customer, "👍 Yes, it is right")
         assert (await play.case()).status == "confirmed"
@@ -229,21 +229,14 @@ async def test_a_question_after_the_remedy_that_expires_leaves_the_case_unconfir
             await play.read(lambda uow: uow.settle(start.id or 0, "planned", None, due_at=at_night))
             await play.pass_time(to=at_night)
             assert (await conversation(play, "after_remedy")).state.status == "asking"
-        await play.read(lambda uow: pause(uow, play.clock.now(), paused=True))
+        await play.read(lambda uow: holding.pause(uow, play.program.house, play.clock.now(), scope="sale", name="1001"))
         await play.pass_time(timedelta(days=61))
-        await play.read(lambda uow: pause(uow, play.clock.now(), paused=False))
+        await play.read(
+            lambda uow: holding.resume(uow, play.program.house, play.clock.now(), scope="sale", name="1001")
+        )
         await play.rest()
         assert questions_to(customer, RIGHT_NOW) == []
         await asked_once_more(play, customer, anna)
-
-
-def pause(uow: UnitOfWork, now: datetime, *, paused: bool) -> None:
-    """Let the shop pause a sale, or let it go on."""
-    sale = uow.sale("1001")
-    assert sale is not None
-    uow.put_sale(replace(sale, paused=paused))
-    if not paused:
-        uow.release_held(sale.id, now)
 
 
 async def test_words_to_the_question_after_a_remedy_put_the_case_before_people_again(url: str) -> None:
@@ -397,29 +390,35 @@ DRESS: Mapping[str, Any] = {"sale": "2002", "summary": "a dress", "tags": ("fash
 
 
 async def test_a_typed_yes_answers_only_the_question_that_was_sent(url: str) -> None:
-    """A question of the night that waits for the morning is not what the customer says yes to."""
+    """A question that still waits its turn is not what the customer says yes to."""
     async with stage(url) as play:
         await play.happens(order("order.placed"), order("order.placed", **DRESS))
         freja = await play.link()
-        await play.happens(order("order.delivered"), order("order.delivered", **DRESS, at=NIGHT))
-        await play.pass_time(to=NIGHT + timedelta(days=2, minutes=1))
+        await play.happens(order("order.delivered"), order("order.delivered", **DRESS))
+        await play.pass_time(timedelta(days=2))
         assert len(questions_to(freja, ARRIVED)) == 1
-        assert (await conversation(play, "after_delivery", "2002")).state.status == "asking"
         await play.write(freja, "Yes")
         assert await choices(play, "1001") == ["yes"]
         assert await choices(play, "2002") == []
 
 
 async def test_with_two_open_questions_a_typed_yes_is_for_a_person(url: str) -> None:
-    """Which of them was meant is not guessed (rule 4): the words are kept as words, and somebody looks at them."""
+    """The customer alone can open a second one, by an old button; which was meant then is not guessed (rule 4)."""
     async with stage(url) as play:
-        await play.happens(order("order.placed"), order("order.placed", **DRESS))
+        await play.happens(order("order.placed"), order("order.placed", **DRESS, first_use_after="60d"))
         freja = await play.link()
-        await play.happens(order("order.delivered"), order("order.delivered", **DRESS))
+        await play.happens(order("order.delivered", first_use_after="60d"))
         await play.pass_time(timedelta(days=2))
-        assert len(questions_to(freja, ARRIVED)) == 2
+        (asked,) = [each for each in await play.sent("sent") if each.kind == "question"]
+        await play.pass_time(timedelta(days=8))  # nobody answers; its buttons still count
+        await play.happens(order("order.delivered", **DRESS, at=play.clock.now(), first_use_after="60d"))
+        await play.pass_time(timedelta(days=2))
+        assert "a dress" in freja.last.text
+        await freja.tap_old(int(asked.external or 0), asked.body["buttons"][0][0]["data"])
+        await play.rest()
+        assert "easy to be our customer" in freja.last.text
         await play.write(freja, "Yes")
-        assert [*await choices(play, "1001"), *await choices(play, "2002")] == [None]
+        assert (await choices(play, "1001"), await choices(play, "2002")) == (["yes"], [None])
         found = [case for sale in ("1001", "2002") for case in await play.read(lambda uow, s=sale: uow.cases_of(s))]
         assert [(case.reason, case.said) for case in found] == [("unclear", "Yes")]
 
@@ -507,19 +506,49 @@ async def test_the_same_consent_given_again_is_thanked_for_and_frees_what_waited
 # One question at a time --------------------------------------------------------------------------------------------
 
 
-async def test_of_two_questions_due_at_once_one_customer_gets_one(url: str) -> None:
-    """The shop asks at most once in so many hours: the other question waits its turn, and says why."""
-    guards = replace(shop().guards, ask_every=timedelta(hours=24))
-    async with stage(url, the_shop=shop(guards=guards)) as play:
-        await play.happens(order("order.placed"), order("order.placed", **DRESS))
+WAITS = "waits its turn: another question to this customer is open"
+
+
+async def test_of_two_questions_due_at_once_the_second_follows_in_the_same_talk(url: str) -> None:
+    """It waits its turn and says so; once the first is answered it comes as one thing more; a third not before the next day."""
+    async with stage(url) as play:
+        third = {"sale": "3003", "summary": "a hat", "tags": ("fashion",)}
+        await play.happens(*(order("order.placed", **each) for each in ({}, DRESS, third)))
         freja = await play.link()
-        await play.happens(order("order.delivered"), order("order.delivered", **DRESS))
+        await play.happens(*(order("order.delivered", **each, first_use_after="60d") for each in ({}, DRESS, third)))
         await play.pass_time(timedelta(days=2))
         assert len(questions_to(freja, ARRIVED)) == 1
+        for sale in ("2002", "3003"):
+            waiting = await play.read(lambda uow, s=sale: [m for m in uow.moments_of(s) if m.state == "held"])
+            assert [each.reason for each in waiting] == [WAITS]
+        await play.tap(freja, "👍 Yes", "👍 Yes, all of it")
+        assert len(questions_to(freja, ARRIVED)) == 2
+        assert freja.last.text.startswith("One more thing, while you are here. Hi Freja")
+        await play.tap(freja, "👍 Yes", "👍 Yes, all of it")
+        assert "If anything turns up later" in freja.last.text
         (waiting,) = [each for each in await play.sent("waiting") if each.kind == "question"]
         assert waiting.reason == "the last question was only just asked"
-        assert waiting.not_before == play.clock.now() + timedelta(hours=24)
-        await play.pass_time(timedelta(hours=24))
+        assert waiting.not_before == play.clock.now() + timedelta(days=1)
+        await play.pass_time(timedelta(days=1))
+        assert len(questions_to(freja, ARRIVED)) == 3
+
+
+async def test_nothing_follows_in_the_same_talk_where_a_person_is_to_look(url: str) -> None:
+    """Who is unhappy waits for a person, not for the next question: that comes when the case is settled."""
+    async with stage(url) as play:
+        await play.happens(order("order.placed"), order("order.placed", **DRESS))
+        freja = await play.link()
+        await play.happens(order("order.delivered"), order("order.delivered", **DRESS, first_use_after="60d"))
+        await play.pass_time(timedelta(days=2))
+        await play.tap(freja, "📦 Not here yet")
+        assert len(questions_to(freja, ARRIVED)) == 1
+        (held,) = [each for each in await play.sent("held") if each.kind == "question"]
+        assert (held.sale_id, held.reason) == ("2002", "a case of this customer is open")
+        await play.remedy(play.slack.member("Anna Berg"), play.card("delivery"), "replacement", "a new parcel")
+        await play.pass_time(timedelta(days=1))
+        assert RIGHT_NOW in freja.last.text
+        await play.tap(freja, "👍 Yes, it is right")
+        await play.pass_time(timedelta(days=1))
         assert len(questions_to(freja, ARRIVED)) == 2
 
 
@@ -532,7 +561,7 @@ async def test_what_waits_for_another_question_goes_on_when_that_talk_rests_or_e
         await play.happens(order("order.delivered", first_use_after="1d"))
         await play.pass_time(timedelta(days=2))
         assert TRIED in freja.last.text
-        assert [each.reason for each in await play.moments()] == ["another question is open"]
+        assert [each.reason for each in await play.moments()] == [WAITS]
         assert questions_to(freja, ARRIVED) == []
         if rests:
             await play.tap(freja, "⏳ Not yet")

@@ -129,14 +129,16 @@ def test_each_message_says_why_it_comes_when_it_comes() -> None:
     """What set it off, when that was, how long ago, and which guard held it back until when."""
     played = simulate("after_delivery", start=MORNING + timedelta(hours=11, minutes=30))
     played.happens("order.delivered")
-    played.go(played.now + timedelta(days=6))
+    played.go(played.now + timedelta(days=7))
     asked, reminded = said(played)
     assert reason(asked.why, played.zone) == (
         "2d after order.delivered (Mon 23 Nov 21:30); quiet hours of the customer until Thu 26 Nov 08:30"
     )
-    assert reason(reminded.why, played.zone) == "a reminder: no answer for 3d (Thu 26 Nov 08:30)"
+    assert reason(reminded.why, played.zone) == (
+        "a reminder: no answer for 3d (Thu 26 Nov 08:30); a Sunday of the customer until Mon 30 Nov 08:30"
+    )
     played.taps("Not quite")
-    assert reason(said(played)[-1].why, played.zone) == "the answer to the tap (Sun 29 Nov 21:30)"
+    assert reason(said(played)[-1].why, played.zone) == "the answer to the tap (Mon 30 Nov 21:30)"
 
 
 def test_what_waits_for_a_case_says_so_when_it_comes() -> None:
