@@ -544,7 +544,7 @@ async def test_nothing_follows_in_the_same_talk_where_a_person_is_to_look(url: s
         assert len(questions_to(freja, ARRIVED)) == 1
         (held,) = [each for each in await play.sent("held") if each.kind == "question"]
         assert (held.sale_id, held.reason) == ("2002", "a case of this customer is open")
-        await play.remedy(play.slack.member("Anna Berg"), play.card("delivery"), "replacement", "a new parcel")
+        await play.remedy(play.slack.member("Anna Berg"), play.card("delivery"), "explanation", "a new parcel")
         await play.pass_time(timedelta(days=1))
         assert RIGHT_NOW in freja.last.text
         await play.tap(freja, "👍 Yes, it is right")
@@ -659,7 +659,7 @@ async def test_a_short_limit_lets_nothing_overtake_in_one_batch(url: str) -> Non
         await play.rest()
         assert questions_to(customer, "SECOND") == []
         await play.pass_time(timedelta(seconds=5))
-        assert [said.splitlines()[-1] for said in said_to(customer)[-2:]] == ["FIRST", "SECOND"]
+        assert [said.splitlines()[1] for said in said_to(customer)[-2:]] == ["FIRST", "SECOND"]
 
 
 # One customer, two records -----------------------------------------------------------------------------------------
@@ -683,7 +683,7 @@ async def test_after_two_records_became_one_the_case_goes_on_in_the_new_chat(url
         await play.claim(anna, card)
         assert "Reply to customer" in card.buttons
         await play.reply(anna, card, "We are looking")
-        assert other.last.text.endswith("We are looking")
+        assert "Nordlys:\nWe are looking\n" in other.last.text
         await play.remedy(anna, card, "refund", "all of it")
         await play.pass_time(timedelta(days=2))
         assert RIGHT_NOW in other.last.text
