@@ -268,7 +268,7 @@ def _history(uow: UnitOfWork, house: House, team: Team, sale: Sale) -> str:
     """Tell in one line how far the sale is, and what the customer said so far."""
     spoken, words = house.shop.staff_language, _words(house)
     told = [f"{words[sale.stage]} {_day(team, at, spoken)}" for at in [sale.happened.get(sale.stage)] if at]
-    verdicts = uow.verdicts_of(sale.id)
+    verdicts = [each for each in uow.verdicts_of(sale.id) if each.choice is not None]
     # The newest is what the card itself is about, word for word.
     told += [f"{each.flow.replace('_', ' ')}: {_tapped(house, each)}" for each in verdicts[-HISTORY:-1]]
     if len(verdicts) <= 1:
@@ -278,13 +278,13 @@ def _history(uow: UnitOfWork, house: House, team: Team, sale: Sale) -> str:
 
 
 def _tapped(house: House, verdict: Verdict) -> str:
-    """Give what stood on the button; the words where there was none; the choice's name where the flow has changed."""
+    """Give what stood on the button, or the choice's name where the flow has changed since."""
     flow = house.flows.flows.get(verdict.flow)
     step = flow.steps.get(verdict.step) if flow else None
     labels = {each.name: each.label for each in getattr(step, "choices", ())}.get(verdict.choice or "", {})
     spoken = (house.shop.staff_language, *house.shop.languages)
     known = next((labels[code] for code in spoken if code in labels), verdict.choice)
-    return f"“{known or short_of(verdict.text)}”"
+    return f"“{short_of(known or '')}”"
 
 
 def _day(team: Team, at: datetime, spoken: str) -> str:

@@ -412,9 +412,11 @@ def delivered(uow: UnitOfWork, house: House, sale: Sale, at: datetime) -> None:
 
 
 def told(text: str, media: Sequence[Media]) -> str:
-    """Put words and things that are not words into one line for staff."""
+    """Put words and things that are not words into one line for staff; what has a file is shown beside the words."""
     things = [
-        f"[{each.kind}]" + (f" {each.caption}" if each.caption and each.caption != text else "") for each in media
+        f"[{each.kind}]" + (f" {each.caption}" if each.caption and each.caption != text else "")
+        for each in media
+        if not (each.file_id and text)
     ]
     return " ".join(part for part in (text, *things) if part)
 

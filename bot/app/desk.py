@@ -34,7 +34,15 @@ class DeskAnswers(Answers):
             return None
         customer, case = seen.customer, seen.case
         language = next(iter(languages_for(self._house, customer)), "")
-        return CaseFacts(customer.name or customer.id, language, case.team, case.sale_id, seen.sale.summary, case.said)
+        return CaseFacts(
+            customer.name or customer.id,
+            language,
+            case.team,
+            case.sale_id,
+            seen.sale.summary,
+            case.said,
+            case.fell_back is not None,
+        )
 
     async def task_team(self, case_id: str, task_id: str) -> str | None:
         """Give the team that is asked for a task."""

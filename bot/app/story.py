@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import get_args
 
 from bot import holding
 from bot.app import log_words
@@ -17,7 +18,7 @@ from bot.errors import NotFound
 from bot.flows.model import Flow, Texts
 from bot.guards import WAITS_ITS_TURN
 from bot.messages import House, languages_for
-from bot.ports.records import PAUSED, Customer, LogEntry, Moment, Outgoing, Promise, Sale
+from bot.ports.records import PAUSED, Customer, DeskKind, LogEntry, Moment, Outgoing, Promise, Sale
 from bot.ports.store import UnitOfWork
 from bot.satisfaction import satisfaction
 
@@ -101,12 +102,13 @@ def why_lines(uow: UnitOfWork, house: House, sale_id: str, now: datetime) -> lis
     Raises:
         NotFound: there is no such sale.
     """
-    at = clock(house.shop.time_zone)
+    at, desk = clock(house.shop.time_zone), {_MESSAGE_NAMES[kind] for kind in get_args(DeskKind)}
     return [
         f"{each.what} – {each.state}: {each.reason}"
         + (f" “{each.text}”" if each.text else "")
         + (f" (next: {at(each.next_at)})" if each.next_at else "")
         for each in gather(uow, house, sale_id, now).why
+        if each.what not in desk
     ]
 
 

@@ -74,7 +74,10 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class CaseFacts:
-    """What a form says about a case. `language` is an IETF tag, or ""; `team` a key of the shop's teams."""
+    """What a form says about a case. `language` is an IETF tag, or ""; `team` a key of the shop's teams.
+
+    `has_fallen_back`: it stands in the fallback channel, because its team's own cannot be used.
+    """
 
     customer: str
     language: str
@@ -82,6 +85,7 @@ class CaseFacts:
     sale_id: str = ""
     bought: str = ""
     said: str = ""
+    has_fallen_back: bool = False
 
 
 class Answers(Protocol):

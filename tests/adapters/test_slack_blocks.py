@@ -315,7 +315,6 @@ def test_a_card_says_in_words_how_the_case_stands():
     assert built[0]["text"]["text"] == "🔺 Claimed · overdue · round 2"
     assert built[1]["text"]["text"] == (
         "Claimed by <@U1>\nNow answerable: <@U2>\n"
-        "⏰ *Overdue* – the first answer was due Mon 23 Nov 10:00\n"
         "Put aside until Thu 26 Nov 10:00: it waits for the parcel\n"
         "📵 *The bot cannot write to this customer* – call or mail them"
     )
@@ -324,7 +323,7 @@ def test_a_card_says_in_words_how_the_case_stands():
     )
     for part in (
         "*Freja Holm* · reads Danish · order 1001\\ntwo bottles of Barolo",
-        "Mon 23 Nov 10:00 – 2 working hours",
+        "*⏰ Overdue: first answer was due*\\nMon 23 Nov 10:00 – 2 working hours",
         "Delivered before the weekend, promised by checkout",
         "📎 1 photo, 1 voice message – in the thread",
         "🔶 accounting: rewrite the invoice text – due Tue 24 Nov 10:00",

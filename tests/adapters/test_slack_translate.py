@@ -39,3 +39,18 @@ def test_a_payload_that_lacks_something_is_refused_by_name():
     with pytest.raises(InputRefused) as caught:
         translate({"kind": "reply", "case_id": "k1", "by": "U1", "name": None})
     assert caught.value.problems == [("name", "is missing"), ("text", "is missing")]
+
+
+@pytest.mark.parametrize(("field", "value"), [("until", "tomorrow"), ("waits_for", "godot")])
+def test_a_case_put_aside_until_no_time_or_for_nothing_is_refused_by_name(field, value):
+    """What no form sends, a broken row may hold: the field is named, and the row stays to be retried."""
+    payload = {
+        "kind": "snooze",
+        "case_id": "k1",
+        "by": "U1",
+        "until": "2026-11-26T09:00:00+00:00",
+        "waits_for": "parcel",
+    }
+    assert translate(payload).waits_for == "parcel"
+    with pytest.raises(InputRefused, match=field):
+        translate(payload | {field: value})

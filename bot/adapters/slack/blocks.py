@@ -86,8 +86,6 @@ def _status_lines(card: Card) -> list[Block]:
         lines.append(say("claimed_by", spoken, who=user(card.claimed_by)))
     if card.rung and card.called_upon and card.called_upon != card.claimed_by:
         lines.append(say("answerable", spoken, who=user(card.called_upon)))
-    if card.overdue:
-        lines.append(say("overdue", spoken, due=fit(one_line(card.due), 200, escaped=True)))
     sentences = (card.snoozed, card.clock, card.fell_back)
     lines += [fit(one_line(each), 400, escaped=True) for each in sentences if each]
     if not card.reachable:
@@ -127,7 +125,7 @@ def _fields(card: Card) -> list[str]:
     shown = [
         ("not_right", about),
         ("promise", promise),
-        ("due", " – ".join(part for part in (card.due, card.due_reason) if part)),
+        ("overdue" if card.overdue else "due", " – ".join(part for part in (card.due, card.due_reason) if part)),
         ("team", " – ".join(part for part in (card.team, card.why_team) if part)),
     ]
     filled = [(name, fit(one_line(value), 500, escaped=True)) for name, value in shown]

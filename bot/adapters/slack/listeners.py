@@ -361,7 +361,7 @@ class Listeners:
             return staff, NOBODY, NO_CASE
         if facts is NOBODY:  # Whose case it is could not be asked in time: it is when the form is sent.
             return staff, facts, self.door.no_colleague(staff)
-        return staff, facts, await self.door.refusal(staff, facts.team)
+        return staff, facts, await self.door.refusal(staff, facts.team, has_fallen_back=facts.has_fallen_back)
 
     async def _asked_of_task(self, user: Json, case_id: str, task_id: str) -> tuple[Staff, str | None]:
         staff = await self.door.staff(user)

@@ -97,13 +97,18 @@ class Door:
         person = Person(staff.id, is_guest=staff.is_guest, is_stranger=staff.is_stranger)
         return refusal(self.shop, FALLBACK, person) if is_foreign else None
 
-    async def refusal(self, staff: Staff, team: str) -> str | None:
-        """Tell kindly why somebody may not work on what is a team's; None where they may."""
+    async def refusal(self, staff: Staff, team: str, *, has_fallen_back: bool = False) -> str | None:
+        """Tell kindly why somebody may not work on what is a team's; None where they may.
+
+        Of a case that has fallen back whoever is in the fallback channel may take care, too: it stands before them.
+        """
         person = Person(staff.id, is_guest=staff.is_guest, is_stranger=staff.is_stranger)
         problem = refusal(self.shop, team, person)
         if problem or self._is_named(staff.id, team) or self.shop.team(team).members:
             return problem
         present = await self._is_in(self.shop.team(team).channel, staff.id)
+        if present is False and has_fallen_back:
+            present = await self._is_in(self.shop.fallback_channel, staff.id)
         return refusal(
             self.shop, team, Person(staff.id, staff.is_guest, is_stranger=staff.is_stranger, in_channel=present)
         )

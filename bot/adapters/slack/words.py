@@ -53,10 +53,7 @@ _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     # the card
     "round": {"en": "round {n}", "da": "runde {n}"},
     "claimed_by": {"en": "Claimed by {who}", "da": "Taget af {who}"},
-    "overdue": {
-        "en": "⏰ *Overdue* – the first answer was due {due}",
-        "da": "⏰ *For sent* – det første svar skulle være givet {due}",
-    },
+    "overdue": {"en": "⏰ Overdue: first answer was due", "da": "⏰ For sent: første svar skulle gives"},
     "unreachable": {
         "en": "📵 *The bot cannot write to this customer* – call or mail them",
         "da": "📵 *Botten kan ikke skrive til kunden* – ring eller send en mail",

@@ -9,6 +9,7 @@ Source: https://docs.slack.dev/messaging/formatting-message-text (mrkdwn; read 2
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from html import escape
 
 from bot.adapters.sandbox.slack.blocks import Json
@@ -277,7 +278,9 @@ def _typed(element: Json, names: str, value: str) -> str:
 def _picked(kind: str, element: Json, names: str, filled: Json) -> str:
     what = {"datepicker": "date", "timepicker": "time", "datetimepicker": "date_time"}[kind]
     value = filled.get(f"selected_{what}") or element.get(f"initial_{what}") or ""
-    shape = "number" if what == "date_time" else what
+    shape = what
+    if what == "date_time":  # Seconds since 1970 for an app; for a page a moment, in UTC.
+        shape, value = "datetime-local", f"{datetime.fromtimestamp(int(value), UTC):%Y-%m-%dT%H:%M}" if value else ""
     return f'<input type="{shape}" {names} value="{escape(str(value))}">'
 
 
