@@ -7,7 +7,6 @@ from typing import Any
 from sqlalchemy import bindparam, exists, or_, select, update
 
 from bot.desk.states import Case
-from bot.errors import Forbidden
 from bot.ports.records import Conversation, LogEntry, Post, Verdict
 from storage.mapping import (
     case_from,
@@ -31,7 +30,6 @@ _POSTS = metadata.tables["case_posts"]
 _OUTBOX = metadata.tables["outbox"]
 _LOG = metadata.tables["log"]
 _SALES = metadata.tables["sales"]
-_CUSTOMERS = metadata.tables["customers"]
 _NOTES = metadata.tables["notes"]
 
 _CONVERSATIONS_AMONG = locked(sought_among(_CONVERSATIONS.c.id).order_by(_CONVERSATIONS.c.id))
@@ -54,7 +52,6 @@ _STORY_OF = (
 )
 """What happened to the sale, and to its customer as a whole (consent, /stop, blocked)."""
 _NOTE = sought(_NOTES.c.key)
-_WROTE = select(_CUSTOMERS.c.last_wrote_at).where(_CUSTOMERS.c.id == bindparam("sought"))
 _FIRST_CARD = exists().where(
     # By the sale first: that has an index.
     _OUTBOX.c.sale_id == _CASES.c.sale_id,
@@ -186,26 +183,13 @@ class ConversationStatements(Statements):
             Forbidden: it would be confirmed at a moment at which the customer themselves said nothing (rule 1).
         """
         if case.status == "confirmed":
-            self._demand_own_word(case)
+            before = self.case(case.id)
+            if before is None or before.status != "confirmed":
+                self._demand_own_word(case.customer_id, case.closed_at, "confirms a case")
         self._upsert(_CASES, case_values(case), case.id)
         self._known.cases[case.id] = case
         if (of_sale := self._known.cases_of.get(case.sale_id)) is not None:
             of_sale.add(case.id)
-
-    def _demand_own_word(self, case: Case) -> None:
-        """Refuse to store that a case is confirmed, but at the moment at which its customer wrote or tapped themselves.
-
-        No use case of staff touches that time: so whatever way in is used, only a customer confirms.
-        """
-        before = self.case(case.id)
-        if before is not None and before.status == "confirmed":
-            return
-        known = self._known.customers.get(case.customer_id)
-        said_at = (
-            known.last_wrote_at if known else self._connection.execute(_WROTE, {"sought": case.customer_id}).scalar()
-        )
-        if said_at is None or said_at != case.closed_at:
-            raise Forbidden("only the customer's own word confirms a case, and they have said nothing now")
 
     def cases_to_show(self, teams: Collection[str], now: datetime) -> list[Case]:
         """Give the cases of these teams whose first card waits, the oldest due first. See the port."""

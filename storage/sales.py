@@ -141,7 +141,15 @@ class SaleStatements(Statements):
                     self._known.sales[row["id"]] = sale_from(row)
 
     def put_sale(self, sale: Sale) -> None:
-        """Store the sale."""
+        """Store the sale.
+
+        Raises:
+            Forbidden: it would be complete at a moment at which the customer themselves said nothing (rule 1).
+        """
+        if sale.confirmed_at is not None:
+            stored = self.sale(sale.id)
+            if stored is None or stored.confirmed_at is None:
+                self._demand_own_word(sale.customer_id, sale.confirmed_at, "completes a sale")
         self._upsert(_SALES, sale_values(sale), sale.id)
         before = self._known.sales.get(sale.id)
         if before is not None and before.customer_id != sale.customer_id:

@@ -7,6 +7,7 @@ writes are gathered until somebody reads, so that rows of one kind go out togeth
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -31,8 +32,14 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.desk.states import Case
+<<<<<<< HEAD
 from bot.ports.records import Conversation, Customer, Outgoing, Pause, Promise, Sale
+=======
+from bot.errors import Forbidden
+from bot.ports.records import Conversation, Customer, Outgoing, Promise, Sale
+>>>>>>> desk
 from storage.packing import execute
+from storage.tables import metadata
 
 INBOX_LANES = 0
 OUTBOX_LANES = 1
@@ -99,6 +106,10 @@ def locked(query: Select[Any]) -> Select[Any]:
     Source: https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-ROWS
     """
     return query.with_for_update(key_share=True)
+
+
+_CUSTOMERS = metadata.tables["customers"]
+_WROTE = select(_CUSTOMERS.c.last_wrote_at).where(_CUSTOMERS.c.id == bindparam("sought"))
 
 
 @dataclass(slots=True)
@@ -211,6 +222,19 @@ class Statements:
 
     def _add(self, table: Table, row: dict[str, Any]) -> None:
         self._write(table, _insert_into(table, self._dialect), row)
+
+    def _demand_own_word(self, customer_id: str, at: datetime | None, what: str) -> None:
+        """Refuse what only a customer's own word does, but at the moment at which they wrote or tapped themselves.
+
+        No use case of staff touches that time: so whatever way in is used, only a customer confirms and completes.
+
+        Raises:
+            Forbidden: they said nothing at that moment.
+        """
+        known = self._known.customers.get(customer_id)
+        said_at = known.last_wrote_at if known else self._connection.execute(_WROTE, {"sought": customer_id}).scalar()
+        if said_at is None or said_at != at:
+            raise Forbidden(f"only the customer's own word {what}, and they have said nothing now")
 
     def _one(self, query: Select[Any], **asked: Any) -> RowMapping | None:
         return self._connection.execute(query, asked).mappings().one_or_none()

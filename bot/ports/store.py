@@ -64,7 +64,11 @@ class UnitOfWork(Protocol):
         """Give the customer's sales, newest first (by their latest event, then id)."""
 
     def put_sale(self, sale: Sale) -> None:
-        """Store the sale."""
+        """Store the sale.
+
+        Raises:
+            Forbidden: it would be complete at a moment at which the customer themselves said nothing (rule 1).
+        """
 
     def promises_of(self, sale_id: str) -> list[Promise]:
         """Give the promises of a sale in the order of their ids."""

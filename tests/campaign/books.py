@@ -287,15 +287,18 @@ def cards_stand(book: Book) -> Iterator[str]:
 
 
 def threads_in_order(book: Book) -> Iterator[str]:
-    """What is said in the thread of a card stands there, in the order in which it was said; and nothing else of ours."""
+    """What is said in the thread of a card stands there, in the order in which it was said; and nothing else of ours.
+
+    A step of the ladder has a lane of its own: it waits for the team's hours, and nothing else waits behind it.
+    """
     lines = {(card.channel, line.ts): line for card in book.cards for line in card.lines}
-    by_case: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    by_case: dict[tuple[str, str, bool], list[Row]] = defaultdict(list)
     for row in book.rows("outbox", kind="thread", state="sent"):
         channel = row["body"].get("channel")
         if (channel, row["external"]) not in lines:
             yield f"line {row['id']} of case {row['case_id']} is marked as sent, and does not stand in its thread"
-        by_case[row["case_id"], channel].append(row)
-    for (case_id, channel), rows in by_case.items():
+        by_case[row["case_id"], channel, "stage" in row["body"]].append(row)
+    for (case_id, channel, _), rows in by_case.items():
         for before, after in pairwise(rows):
             if float(before["external"]) > float(after["external"]):
                 yield f"in the thread of case {case_id} in {channel} line {after['id']} overtook line {before['id']}"

@@ -37,7 +37,8 @@ def spoken(key: str, **more: Any) -> Outgoing:
 def put_talk(unit: UnitOfWork) -> None:
     put_freja(unit)
     unit.put_conversation(replace(CONVERSATION, state=ASKING))
-    unit.put_case(replace(CASE, id="k0", status="confirmed", opened_at=NOW + HOUR))
+    spoke_at = FREJA.last_wrote_at  # only then can a case be confirmed
+    unit.put_case(replace(CASE, id="k0", status="confirmed", opened_at=NOW + HOUR, closed_at=spoke_at))
     unit.put_case(replace(CASE, id="k1", status="claimed", opened_at=NOW))
     unit.put_case(replace(CASE, id="k2", status="unconfirmed", opened_at=NOW - HOUR))
 

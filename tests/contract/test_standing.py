@@ -4,6 +4,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -54,7 +55,7 @@ def fill(uow: UnitOfWork) -> None:
         uow.send(outgoing(key, channel=channel, priority=priority, not_before=at))
     for state in ("unknown", "failed", "held", "sent", "sending"):
         uow.send(outgoing(state, state=state))
-    uow.put_customer(Customer("c-1", "Freja", chat_id=7))
+    uow.put_customer(Customer("c-1", "Freja", chat_id=7, last_wrote_at=NOW))
     uow.put_customer(Customer("c-2", "Sofie"))
     uow.put_sale(Sale("1", "c-1", asked_at=NOW, answered_at=NOW, confirmed_at=NOW))
     uow.put_sale(Sale("2", "c-2", asked_at=NOW))
@@ -69,9 +70,8 @@ def fill(uow: UnitOfWork) -> None:
         ]
     ):
         opened = NOW - age
-        uow.put_case(
-            Case(f"k{number}", "1", "c-1", "v-1", status, team, "its", "unhappy", "no", opened, NOW + due, "soon")  # type: ignore[arg-type]
-        )
+        case = Case(f"k{number}", "1", "c-1", "v-1", status, team, "its", "unhappy", "no", opened, NOW + due, "soon")  # type: ignore[arg-type]
+        uow.put_case(replace(case, closed_at=NOW) if status == "confirmed" else case)
 
 
 def test_the_figures_are_right(database: SqlDatabase) -> None:

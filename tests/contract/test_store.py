@@ -70,7 +70,7 @@ SALE = Sale(
     factors={"promise": 0.5, "quality": 1},
     asked_at=NOW,
     answered_at=NOW + HOUR,
-    confirmed_at=NOW + 2 * HOUR,
+    confirmed_at=FREJA.last_wrote_at,
     paused=True,
     extra={"note": "gift"},
 )
@@ -411,6 +411,16 @@ def test_case_is_confirmed_only_when_its_customer_spoke(freja: SqlDatabase) -> N
     assert freja.run_now(lambda unit: unit.case("k1")) == replace(confirmed, said="told again")
 
 
+def test_sale_is_complete_only_when_its_customer_spoke(freja: SqlDatabase) -> None:
+    """Proves rule 1 in the store for the sale itself; what is complete may be stored again, and taken back."""
+    freja.run_now(lambda unit: unit.put_sale(replace(SALE, confirmed_at=None)))
+    with pytest.raises(Forbidden):
+        freja.run_now(lambda unit: unit.put_sale(replace(SALE, confirmed_at=NOW)))
+    freja.run_now(lambda unit: unit.put_sale(SALE))
+    freja.run_now(lambda unit: unit.put_sale(replace(SALE, summary="told again")))
+    assert freja.run_now(lambda unit: unit.sale("1001")) == replace(SALE, summary="told again")
+
+
 def test_case_has_one_live_post(freja: SqlDatabase) -> None:
     """Proves that the newest card is the live one, also when a case moves back to where it stood."""
 
@@ -539,7 +549,7 @@ def test_row_that_refers_to_nothing_is_refused_at_commit(database: SqlDatabase) 
     """Proves that foreign keys hold, and that the order of writing within a transaction is free."""
 
     def child_first(unit: UnitOfWork) -> None:
-        unit.put_sale(SALE)
+        unit.put_sale(replace(SALE, confirmed_at=None))
         unit.put_customer(FREJA)
 
     database.run_now(child_first)

@@ -46,7 +46,9 @@ def test_a_sale_is_routed_by_what_was_bought(aftersale: Terminal) -> None:
 def test_what_if_is_asked_by_options(aftersale: Terminal) -> None:
     """A hypothetical touchpoint meets the shop's own rule, with its line; the same for no sale at all, as JSON."""
     told = json.loads(aftersale("route", "explain", "1001", "--touchpoint", "delivery", "--json").out)
-    line = next(n for n, text in enumerate((example_text() + RULES).splitlines(), 1) if "tag: wine, team: wine" in text)
+    line = len(
+        (example_text() + RULES).splitlines()
+    )  # the rule is the last one; the example has a like one in a remark
     assert told["route"]["team"] == "wine"
     assert told["rules"][0]["rule"]["where"] == f"line {line} of shop.yaml"
     assert told["rules"][0]["wins"] is True
