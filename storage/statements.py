@@ -32,12 +32,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.desk.states import Case
-<<<<<<< HEAD
-from bot.ports.records import Conversation, Customer, Outgoing, Pause, Promise, Sale
-=======
 from bot.errors import Forbidden
-from bot.ports.records import Conversation, Customer, Outgoing, Promise, Sale
->>>>>>> desk
+from bot.ports.records import Conversation, Customer, Outgoing, Pause, Promise, Sale
 from storage.packing import execute
 from storage.tables import metadata
 
