@@ -32,9 +32,12 @@ _TAKEN = "cards:"
 
 @dataclass
 class _Channel:
-    """One channel in the minute that has just passed: when new cards were sent, and which are still to come."""
+    """One channel in the minute that has just passed: whose new cards were sent when, and which are still to come.
 
-    posted: list[datetime]
+    A card that Slack refused for a moment comes once more, and has its place already.
+    """
+
+    posted: dict[str, datetime]
     told_at: datetime | None
     waiting: list[Case]
     ranks: dict[str, int] = field(default_factory=dict)
@@ -69,6 +72,8 @@ class NewCards:
         if not self._is_new(message):
             return timedelta()
         channel = self._channel(message)
+        if message.case_id in channel.posted:
+            return timedelta()
         limit = self._house.shop.cards_per_minute
         free = limit - len(channel.posted)
         rank = channel.ranks.get(message.case_id or "", 0)
@@ -76,7 +81,7 @@ class NewCards:
             return timedelta()
         channel.held += 1
         # Those that may go now take what is free of this minute; each turn comes round a minute after its last.
-        turns = sorted(channel.posted) + [self._now] * free
+        turns = sorted(channel.posted.values()) + [self._now] * free
         round_of, place = divmod(rank - max(free, 0), len(turns))
         return turns[place] + MINUTE * (round_of + 1) - self._now
 
@@ -84,7 +89,7 @@ class NewCards:
         """Say that a card is on its way."""
         if self._is_new(message):
             channel = self._channel(message)
-            channel.posted.append(self._now)
+            channel.posted[message.case_id or ""] = self._now
             # Who is before the others is before them no more.
             rank = channel.ranks.pop(message.case_id or "", None)
             channel.waiting = [each for each in channel.waiting if each.id != message.case_id]
@@ -105,7 +110,7 @@ class NewCards:
                 f"{_TAKEN}{name}",
                 json.dumps(
                     {
-                        "posted": [each.isoformat() for each in channel.posted],
+                        "posted": {case_id: at.isoformat() for case_id, at in channel.posted.items()},
                         "told_at": channel.told_at.isoformat() if channel.told_at else None,
                     }
                 ),
@@ -132,11 +137,13 @@ class NewCards:
         name = str(message.body["channel"])
         if name not in self._channels:
             kept = json.loads(self._uow.note(f"{_TAKEN}{name}") or "{}")
-            posted = [datetime.fromisoformat(each) for each in kept.get("posted", ())]
+            times = {each: datetime.fromisoformat(at) for each, at in kept.get("posted", {}).items()}
+            posted = {each: at for each, at in times.items() if self._now - at < MINUTE}
             told_at = kept.get("told_at")
-            waiting = waiting_in(self._uow, self._house, name, self._now)
+            to_come = waiting_in(self._uow, self._house, name, self._now)
+            waiting = [each for each in to_come if each.id not in posted]
             self._channels[name] = _Channel(
-                posted=[each for each in posted if self._now - each < MINUTE],
+                posted=posted,
                 told_at=datetime.fromisoformat(told_at) if told_at else None,
                 waiting=waiting,
                 ranks={each.id: place for place, each in enumerate(waiting)},
