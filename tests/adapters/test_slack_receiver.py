@@ -557,15 +557,18 @@ async def test_rarer_acts_stand_in_a_menu_and_reach_the_inbox(slack, inbox, card
     ]
 
 
-async def test_a_case_is_not_put_aside_into_the_past(slack, inbox, card):
-    """A moment that has passed is refused at its field; the form proposes the next working day."""
+async def test_a_case_is_put_aside_neither_into_the_past_nor_for_ever(slack, inbox, card):
+    """A moment that has passed, or is too far, is refused at its field; the form proposes the next working day."""
     mikkel = slack.member("Mikkel Dahl")
     async with connected(slack, inbox):
         await mikkel.click(card, "Put aside")
         proposed = mikkel.view["state"]["values"]["until"]["until"]["selected_date_time"]
-        refused = await mikkel.submit({"waits_for": "A parcel", "until": int(NOW.timestamp())})
+        asked = {"waits_for": "A parcel", "What is awaited, in a few words": "the new dress"}
+        refused = await mikkel.submit({**asked, "until": int(NOW.timestamp())})
+        too_far = await mikkel.submit({**asked, "until": int((NOW + timedelta(days=90)).timestamp())})
     assert datetime.fromtimestamp(proposed, UTC) == WEEK.add_business_days(NOW, 1)
     assert "passed" in refused.errors["until"]
+    assert "60 days at most" in too_far.errors["until"]
     assert inbox.rows == {}
 
 

@@ -154,7 +154,7 @@ async def test_staff_have_their_home_their_command_and_the_rarer_deeds(browser: 
         form = page.get_by_role("dialog")
         await form.get_by_role("combobox").first.select_option(index=1)
         await form.locator("input[type=datetime-local]").fill("2026-11-25T10:00")
-        await form.get_by_role("textbox", name="Anything to add?").fill("She looks at home first.")
+        await form.get_by_role("textbox", name="What is awaited, in a few words").fill("She looks at home first.")
         await picture(page, "sandbox-snooze")
         await form.locator("button[type=submit]").click()
         await form.wait_for(state="detached")

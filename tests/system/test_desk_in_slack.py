@@ -392,7 +392,9 @@ async def test_a_thread_keeps_its_order_through_a_burst_and_refusals(url: str) -
         await play.rest()
         await play.pass_time(timedelta(minutes=10))
         shown = play.channels["delivery"].messages
-        assert not [each for each in shown if "📥" in each.plain()], "twelve cards are no crowd, however often one is sent"
+        assert not [each for each in shown if "📥" in each.plain()], (
+            "twelve cards are no crowd, however often one is sent"
+        )
         cards = {sale: next(each for each in shown if f"order {sale}" in each.plain()) for sale in about}
         for sale, card in cards.items():
             story = play.story(card)

@@ -170,7 +170,7 @@ def snooze_view(case_id: str, until: int, spoken: str = "en") -> Block:
     blocks = [
         _select(WAITS_FOR, say("snooze_for", spoken), waits_for, spoken),
         _input(UNTIL, say("snooze_until", spoken), moment, hint=say("snooze_hint", spoken)),
-        _text_input(REASON, say("snooze_why", spoken), NOTE_MAX_CHARS, least=0) | {"optional": True},
+        _text_input(REASON, say("snooze_why", spoken), NOTE_MAX_CHARS),
     ]
     return _modal(SNOOZE_VIEW, "snooze_title", case_id, blocks, spoken, submit="snooze_title")
 

@@ -22,6 +22,7 @@ from bot.adapters.slack.staff import LOOK_UP_WITHIN, Door, Staff
 from bot.adapters.slack.text import MENTION, mrkdwn, size
 from bot.adapters.slack.translate import Kind, incoming, person_left
 from bot.desk.honesty import hints
+from bot.desk.machine import SNOOZE_MAX
 from bot.desk.shop import FALLBACK, Shop
 from bot.errors import NotFound
 from bot.ports.board import Answers, CaseFacts
@@ -214,9 +215,8 @@ class Listeners:
         """Store until when a case is put aside, and what it waits for."""
         seconds = view["state"]["values"][forms.UNTIL][forms.UNTIL].get("selected_date_time")
         until = datetime.fromtimestamp(int(seconds or 0), UTC)
-        is_past = until <= self._clock.now()
-        problems = {forms.UNTIL: "That has passed already. Please choose a time to come." if is_past else None}
         waits_for, reason = _chosen(view, forms.WAITS_FOR), _typed(view, forms.REASON)
+        problems = {forms.UNTIL: _until_problem(until, self._clock.now()), forms.REASON: _note_problem(reason)}
         fields = {"until": until.isoformat(), "waits_for": waits_for, "reason": reason}
         await self._noted(ack, body, "snooze", fields, problems)
 
@@ -429,6 +429,14 @@ def _text_problem(text: str, most: int) -> str | None:
 
 def _note_problem(text: str) -> str | None:
     return _text_problem(text, forms.NOTE_MAX_CHARS)
+
+
+def _until_problem(until: datetime, now: datetime) -> str | None:
+    if until <= now:
+        return "That has passed already. Please choose a time to come."
+    if until > now + SNOOZE_MAX:
+        return f"A case is put aside for {SNOOZE_MAX.days} days at most."
+    return None
 
 
 def _errors(errors: Mapping[str, str]) -> Json:

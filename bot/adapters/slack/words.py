@@ -135,7 +135,7 @@ _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     "snooze_title": {"en": "Put aside", "da": "Læg til side"},
     "snooze_for": {"en": "What does it wait for?", "da": "Hvad venter sagen på?"},
     "snooze_until": {"en": "Until when?", "da": "Til hvornår?"},
-    "snooze_why": {"en": "Anything to add?", "da": "Mere at sige?"},
+    "snooze_why": {"en": "What is awaited, in a few words", "da": "Hvad der ventes på, med få ord"},
     "snooze_hint": {
         "en": "Then it comes back by itself. The clock stands still only where we wait for the customer.",
         "da": "Så kommer sagen tilbage af sig selv. Uret står kun stille, når vi venter på kunden.",
