@@ -280,5 +280,8 @@ def _with(message: Outgoing, more: Json) -> Outgoing:
 
 
 def _stand_back(uow: UnitOfWork, message: Outgoing, now: datetime) -> None:
-    """A thread whose card is not posted yet: wait for the card."""
-    uow.put_outgoing(replace(message, not_before=now + timedelta(seconds=5), reason="waits for the card"))
+    """A thread whose card is not posted yet: wait for the card, and look no sooner than it is tried again."""
+    soon = now + timedelta(seconds=5)
+    ours = (each for each in uow.outgoing_of(message.sale_id or "") if each.case_id == message.case_id)
+    cards = [each.not_before for each in ours if each.kind == "card" and each.state == "waiting"]
+    uow.put_outgoing(replace(message, not_before=max(soon, min(cards, default=soon)), reason="waits for the card"))
