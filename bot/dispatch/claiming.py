@@ -283,5 +283,5 @@ def _stand_back(uow: UnitOfWork, message: Outgoing, now: datetime) -> None:
     """A thread whose card is not posted yet: wait for the card, and look no sooner than it is tried again."""
     soon = now + timedelta(seconds=5)
     ours = (each for each in uow.outgoing_of(message.sale_id or "") if each.case_id == message.case_id)
-    cards = [each.not_before for each in ours if each.kind == "card" and each.state == "waiting"]
-    uow.put_outgoing(replace(message, not_before=max(soon, min(cards, default=soon)), reason="waits for the card"))
+    tried = [each.not_before for each in ours if each.kind == "card" and each.state == "waiting" and each.attempts]
+    uow.put_outgoing(replace(message, not_before=max([soon, *tried]), reason="waits for the card"))
