@@ -225,7 +225,10 @@ class Lookout:
     async def _in_time(self, name: str, task: "asyncio.Task[Any]") -> Any:
         """Wait for a look, which others may wait for as well; how long it has been under way counts."""
         left = self._began[name] + PATIENCE - asyncio.get_running_loop().time()
-        return await asyncio.wait_for(asyncio.shield(task), max(left, 0))
+        # Not asyncio.wait_for: before Python 3.12 it loses a cancelling that comes with the answer, and whoever looks
+        # every so often would never end. Source: https://github.com/python/cpython/issues/86296 (read 2026-11-25).
+        async with asyncio.timeout(max(left, 0)):
+            return await asyncio.shield(task)
 
     def _counted(self) -> Mapping[str, int]:
         """Give the sales as last counted, and see that they are counted again, beside all else, when it is time."""

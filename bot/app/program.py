@@ -283,7 +283,8 @@ class Program:
                 then.set()
             if not done and not self._stopping.is_set():
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(wake.wait(), timeout=1)
+                    async with asyncio.timeout(1):
+                        await wake.wait()
 
     async def _when_it_works(self, work: Callable[[], Awaitable[Any]]) -> Any:
         """Do `work`; while the database cannot be reached, wait and try again. Nothing is lost by that."""
@@ -294,7 +295,8 @@ class Program:
             except Exception:  # noqa: BLE001 - the loops outlive whatever fails; the log says what
                 _log.exception("loop_failed", again_in_seconds=pause)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), timeout=pause)
+                    async with asyncio.timeout(pause):
+                        await self._stopping.wait()
                 pause = min(pause * 2, 30.0)
         return 0
 

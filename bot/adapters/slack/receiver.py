@@ -186,7 +186,8 @@ class SlackSocket:
         first = asyncio.Event()
         self._keeper = asyncio.create_task(self._keep(first))
         with suppress(TimeoutError):
-            await asyncio.wait_for(first.wait(), self._startup_timeout.total_seconds())
+            async with asyncio.timeout(self._startup_timeout.total_seconds()):
+                await first.wait()
         if not self.health.ok:
             log.warning("slack.socket_not_connected", problem=self._problem)
 
@@ -212,7 +213,8 @@ class SlackSocket:
                 answer = await self._app.client.apps_connections_open(app_token=self._app_token)
                 client.wss_uri = answer["url"]
                 connecting: Awaitable[None] = client.connect()  # type: ignore[no-untyped-call]  # the SDK's
-                await asyncio.wait_for(connecting, CONNECT_WITHIN.total_seconds())
+                async with asyncio.timeout(CONNECT_WITHIN.total_seconds()):
+                    await connecting
                 connected.set()
                 await _until_lost(client)
                 self._problem = "the connection was lost"
