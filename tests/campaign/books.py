@@ -14,7 +14,7 @@ from itertools import combinations, pairwise
 from typing import Any, TypeAlias
 
 from bot.adapters.sandbox.telegram import Arrival
-from bot.adapters.slack.blocks import STATES
+from bot.adapters.slack.words import state
 from bot.flows.model import Ask, Flow
 from tests.campaign.faults import Played
 from tests.campaign.load import Ledger
@@ -274,7 +274,7 @@ def cards_stand(book: Book) -> Iterator[str]:
         card = seen.get((live[0]["channel"], live[0]["ts"]))
         if card is None or card.case_id != case["id"]:
             yield f"the card of case {case['id']} does not stand in Slack where the database says"
-        elif STATES[case["status"]].casefold() not in card.text.casefold():
+        elif state(case["status"], "en").casefold() not in card.text.casefold():
             yield f"the card of case {case['id']} does not show that it is {case['status']}"
     posted = Counter((card.case_id, card.post) for card in book.cards)
     for (case_id, post), times in posted.items():

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bot.adapters.sandbox.telegram import Arrival
-from bot.adapters.slack.blocks import STATES
+from bot.adapters.slack.words import state
 from tests.campaign.books import BALANCES, Book, CardSeen, Line, balance
 from tests.campaign.faults import Played
 from tests.campaign.load import Ledger, Said, StaffReply
@@ -260,7 +260,7 @@ PLANTED = [
     ("unhappy_is_a_case", "there is no case", lambda book: book.tables["cases"].clear()),
     ("unhappy_is_a_case", "was not told", set_("verdicts", 1, at=LATER)),
     ("cards_stand", "has 0 live cards", lambda book: book.tables["case_posts"].clear()),
-    ("cards_stand", "does not show", card(text=STATES["open"])),
+    ("cards_stand", "does not show", card(text=state("open", "en"))),
     ("cards_stand", "does not stand in Slack", card(ts="9.0")),
     ("cards_stand", "posted 2 times", lambda book: book.cards.append(replace(book.cards[0], ts="13.0", lines=()))),
     ("cards_stand", "no row explains", card(post="nobody")),
