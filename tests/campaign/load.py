@@ -20,7 +20,8 @@ from standardwebhooks import Webhook
 
 from bot.adapters.sandbox.slack import CannotDo, Member, Message
 from bot.adapters.sandbox.telegram import ChatMessage, Customer, SandboxError
-from bot.adapters.slack.blocks import EVENT_TYPE, LABELS, REMEDY, STATES
+from bot.adapters.slack.blocks import EVENT_TYPE, REMEDY
+from bot.adapters.slack.words import label, state
 from bot.errors import ConfigurationError
 from bot.ports.records import LinkToken
 from bot.sales import hash_token
@@ -280,7 +281,7 @@ class Clerk:
 
     async def _works_on(self, card: Message, case_id: str) -> None:
         luck = self._dice.random()
-        if STATES["remedied"].upper() in card.plain() and luck > 0.1:
+        if state("remedied", "en").upper() in card.plain() and luck > 0.1:
             return
         if luck < 0.3:
             await self._tries(lambda: self._presses(card, "Claim"))
@@ -336,7 +337,7 @@ class Clerk:
 
     async def remedies(self, card: Message, case_id: str) -> bool:
         """Note what was done about a case."""
-        if LABELS[REMEDY] not in card.buttons or not await self._opens(card, LABELS[REMEDY]):
+        if label(REMEDY, "en") not in card.buttons or not await self._opens(card, label(REMEDY, "en")):
             return False
         kind = self._dice.choice(REMEDIES)
         answers = {"kind": kind, "value": "100 kr.", "cause": "handling", "note": "done"}

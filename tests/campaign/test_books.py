@@ -137,7 +137,7 @@ def honest() -> Book:
                 "10.0",
                 "case",
                 "post",
-                STATES["confirmed"],
+                state("confirmed", "en"),
                 (Line("11.0", "taken", is_ours=True), Line("12.0", "done", is_ours=True)),
             )
         ],
@@ -226,7 +226,7 @@ def second_case(book: Book) -> None:
         book.tables["case_posts"].append({"case_id": name, "channel": "C", "ts": f"2{number}.0", "live": True})
         book.tables["log"].append(told("case.opened", case_id=name))
         book.tables["outbox"].append(message(20 + number, "card", "", channel="slack", key=name, body={}))
-        book.cards.append(CardSeen("C", f"2{number}.0", name, name, STATES["open"], ()))
+        book.cards.append(CardSeen("C", f"2{number}.0", name, name, state("open", "en"), ()))
 
 
 def of_staff(book: Book) -> None:
