@@ -230,5 +230,6 @@ def _first_input(member: Any, text: str) -> dict[str, str]:
 
 
 def _remedy(member: Any) -> dict[str, str]:
-    kind, note = _inputs(member)
-    return {kind["block_id"]: "explanation", note["block_id"]: "We rang the neighbour."}
+    kind, _, cause, note = _inputs(member)
+    first_of = cause["element"]["options"][0]["value"]
+    return {kind["block_id"]: "explanation", cause["block_id"]: first_of, note["block_id"]: "We rang the neighbour."}
