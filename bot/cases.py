@@ -507,7 +507,11 @@ def _say(uow: UnitOfWork, house: House, case: Case, effect: Thread, now: datetim
         return
     # It may have to wait for the team's opening hours: what the customer says must not wait behind it.
     body |= {"stage": effect.stage, "due_at": case.due_at.isoformat()}
-    tell_desk(uow, house, case, "thread", now, lane=f"ladder:{case.id}", **body)
+    lane = f"ladder:{case.id}"
+    for each in uow.outgoing_of(case.sale_id):
+        if each.lane == lane and each.state == "waiting" and each.body.get("mention") == mention:
+            uow.drop_outgoing(each, "a later step of the ladder calls upon the same person")
+    tell_desk(uow, house, case, "thread", now, lane=lane, **body)
 
 
 def _show_task(uow: UnitOfWork, house: House, case: Case, task_id: str, now: datetime) -> None:

@@ -355,7 +355,8 @@ class Clerk:
         """Note a remedy, once all is calm, for every case that still waits for one. Gives whether there was any."""
         question = "SELECT id FROM cases WHERE status IN ('open', 'claimed', 'call', 'unconfirmed')"
         waiting = {row[0] for row in await asyncio.to_thread(self._world.tables.ask, question)}
-        newest = {case_id: card for card, case_id in self.cards() if case_id in waiting}
+        by_age = sorted(self.cards(), key=lambda each: float(each[0].ts))
+        newest = {case_id: card for card, case_id in by_age if case_id in waiting}
         acted = [await self._tries(partial(self.remedies, card, case_id)) for case_id, card in newest.items()]
         return any(acted)
 

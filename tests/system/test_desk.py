@@ -92,6 +92,20 @@ async def test_the_ladder_calls_upon_the_lead_then_the_cx_owner_each_working_day
         assert play.story(card).count(f"<@{OWNER}>") == 2
 
 
+async def test_who_is_called_upon_at_night_twice_is_called_upon_in_the_morning_once(url: str) -> None:
+    """Two steps for the same person that both wait for the opening are one: the later says all that the first would."""
+    async with stage(url, the_shop=the_shop()) as play:
+        _, card = await unhappy(play)
+        await play.pass_time(to=datetime(2026, 11, 30, 12, 0, tzinfo=UTC))
+        assert play.story(card).count(f"<@{OWNER}>") == 2
+        for night in (1, 2):
+            play.clock.move_to(datetime(2026, 12, night, 23, 0, tzinfo=UTC))
+            await play.rest()
+        assert play.story(card).count(f"<@{OWNER}>") == 2
+        await play.pass_time(to=datetime(2026, 12, 3, 8, 30, tzinfo=UTC))
+        assert play.story(card).count(f"<@{OWNER}>") == 3
+
+
 async def test_a_step_of_the_ladder_is_looked_at_again_when_it_is_sent(url: str) -> None:
     """Slack was away while the warning waited; meanwhile somebody answered: nobody is warned of what is done."""
     async with stage(url, the_shop=the_shop()) as play:
