@@ -1,6 +1,7 @@
 """The sandbox Telegram, driven by the real python-telegram-bot over real HTTP."""
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -604,6 +605,16 @@ async def test_a_webhook_gets_updates_in_order_with_its_secret(tg: SandboxTelegr
     await freja.send("by polling")
     assert [u.message.text for u in await drain(bot)] == ["by polling"]
     await runner.cleanup()
+
+
+async def test_several_programs_may_set_the_webhook_at_once(tg: SandboxTelegram, bot: Bot) -> None:
+    """Each starting program sets it anew; nothing is left open behind any of them."""
+    for customer in (tg.customer() for _ in range(5)):
+        await customer.send("hello")
+    await bot.set_webhook("http://127.0.0.1:9/hook")
+    await asyncio.gather(*(bot.set_webhook("http://127.0.0.1:9/hook") for _ in range(8)))
+    await bot.delete_webhook()
+    gc.collect()  # what was left open says so here
 
 
 async def test_an_unreachable_webhook_keeps_its_updates(tg: SandboxTelegram, bot: Bot) -> None:

@@ -541,7 +541,8 @@ class _Updates:
     async def start_webhook(self, webhook: _Webhook) -> None:
         await self.stop_webhook()
         self.end_poll("setWebhook request")
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=WEBHOOK_PATIENCE_SECONDS))
+        if self._session is None:  # two programs may ask at once
+            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=WEBHOOK_PATIENCE_SECONDS))
         self.webhook = webhook
         for pending in self._pending.values():
             self._hand_to_worker(pending)
@@ -555,9 +556,9 @@ class _Updates:
         await asyncio.gather(*workers, return_exceptions=True)
         self._workers.clear()
         self._queues.clear()
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
 
     def _hand_to_worker(self, pending: _Pending) -> None:
         self._queues.setdefault(pending.chat_id, deque()).append(pending)
