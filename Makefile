@@ -26,7 +26,7 @@ help: ## list the commands
 demo: $(READY) ## be customer and staff, on a page, with the clock in your hand (no token, no network)
 	@$(VENV)/bin/aftersale demo $(ARGS)
 
-test: $(READY) ## run all tests: some six minutes (no server, no token, no network)
+test: $(READY) ## run all tests: some eight minutes (no server, no token, no network)
 	@$(PYTHON) -m pytest -q -n auto --maxprocesses 4 $(ARGS)
 
 check: lint types imports test ## everything that must hold before a change is merged
