@@ -1,7 +1,7 @@
 """A wake-up of ours: the hundred that are due are claimed in one transaction; nothing is sent. See `bench.wakeup`."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
@@ -43,39 +43,20 @@ def timed(took: list[tuple[float, float]]) -> Iterator[None]:
 
 
 async def claimed(file: str, wake_ups: int) -> Values:
-    """Ours, as much as the others do: find the hundred that are due, mark them as ours, commit."""
-
-    def work(uow: Any, _house: House, now: datetime) -> int:
-        due = uow.due_outgoing(now, DUE, "telegram")
-        uow.claim([each.id for each in due], now + _LEASE)
-        return len(due)
-
-    return await _timed(file, wake_ups, work)
-
-
-async def guarded(file: str, wake_ups: int) -> Values:
-    """Ours, as it is: the same, and every guard asked with all that it must know (customer, sale, case …)."""
-
-    def work(uow: Any, house: House, now: datetime) -> int:
-        ready, _ = claim(uow, house, "telegram", now, DUE, careful=False)
-        return len(ready)
-
-    return await _timed(file, wake_ups, work)
-
-
-def _worked(work: Callable[[Any, House, datetime], int], house: House, now: datetime, uow: Any) -> int:
-    return work(uow, house, now)
-
-
-async def _timed(file: str, wake_ups: int, work: Callable[[Any, House, datetime], int]) -> Values:
+    """Find the hundred that are due, ask every guard with all that it must know (customer, sale, case …), commit."""
     took: list[tuple[float, float]] = []
     with bare_program(f"sqlite:///{file}") as (program, clock):
         clock.move_to(ASKED)
         for _ in range(wake_ups):
-            now = clock.now()
+            work = partial(_worked, program.house, clock.now())
             with timed(took):
-                found = await program.database.run(partial(_worked, work, program.house, now))
+                found = await program.database.run(work)
             if found != DUE:
                 raise RuntimeError(f"{found} were claimed instead of {DUE}")
             clock.advance(EVERY)
         return costs(took)
+
+
+def _worked(house: House, now: datetime, uow: Any) -> int:
+    ready, _ = claim(uow, house, "telegram", now, DUE, careful=False)
+    return len(ready)
