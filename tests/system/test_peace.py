@@ -39,7 +39,7 @@ DEEDS = st.one_of(
     st.tuples(st.just("resume"), PAUSES),
     st.tuples(st.just("lose"), st.booleans()),
 )
-FEW = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def play(town: Town, deeds: list[tuple[object, ...]]) -> None:
